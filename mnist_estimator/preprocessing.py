@@ -1,0 +1,182 @@
+"""PixelScaler: grey levels of any image shape become float32 rows in [0, 1]."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+# The grey levels of an 8-bit image run from 0 to 255.
+UINT8_MAX = 255.0
+
+
+class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Scale grey levels to float32 in [0, 1], one flat row an image.
+
+    Images of shape (n_samples, height, width) or (n_samples, height, width, 1) are flattened
+    row by row; arrays that are flat already stay as they are. Then every pixel is divided by
+    `pixel_max_`. NaN marks a missing pixel and passes through, as in scikit-learn's scalers.
+
+    Parameters
+    ----------
+    pixel_max : "auto" or float, default="auto"
+        The grey level that becomes 1. "auto" takes 255 for uint8 images, and for any other
+        dtype the largest value seen in `fit`.
+    clip : bool, default=False
+        Whether values above `pixel_max_`, which only unseen data can have, become 1.
+
+    Attributes
+    ----------
+    pixel_max_ : float
+        The grey level that becomes 1.
+    input_shape_ : tuple of int
+        The shape of one image as seen in `fit`: ``(784,)`` or ``(28, 28)``, for example.
+    n_features_in_ : int
+        The number of pixels of an image.
+    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+        The column names, where `fit` was given a DataFrame whose column names are strings.
+
+    See Also
+    --------
+    sklearn.preprocessing.MinMaxScaler : Scales every feature by its own range; on images that
+        would stretch the noise of the border pixels.
+
+    Notes
+    -----
+    One divisor for all pixels keeps the image an image: relative grey levels stay as they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mnist_estimator import PixelScaler
+    >>> images = np.array([[[0, 51], [102, 255]]], dtype=np.uint8)  # one image of 2×2 pixels
+    >>> PixelScaler().fit_transform(images)
+    array([[0. , 0.2, 0.4, 1. ]], dtype=float32)
+    """
+
+    _parameter_constraints: dict = {
+        "pixel_max": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "clip": ["boolean"],
+    }
+
+    def __init__(self, *, pixel_max="auto", clip=False):
+        self.pixel_max = pixel_max
+        self.clip = clip
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn which grey level becomes 1.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
+                (n_samples, height, width, 1)
+            Grey levels, 0 or more, of any numeric dtype; NaN where a pixel is missing.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : PixelScaler
+            The fitted scaler.
+
+        Raises
+        ------
+        ValueError
+            If `X` is empty, has a negative or infinite value, or has the wrong dimensions.
+        """
+        input_shape = np.shape(X)[1:] if hasattr(X, "shape") else np.shape(np.asarray(X))[1:]
+        X = self._check_pixels(X, reset=True)
+        if self.pixel_max != "auto":
+            self.pixel_max_ = float(self.pixel_max)
+        elif X.dtype == np.uint8:
+            self.pixel_max_ = UINT8_MAX
+        else:
+            # fmax passes over NaN. An all-black or all-missing set has no scale: keep it as it is.
+            largest = float(np.fmax.reduce(X, axis=None))
+            self.pixel_max_ = largest if largest > 0 else 1.0
+        self.input_shape_ = tuple(int(side) for side in input_shape)
+        return self
+
+    def transform(self, X):
+        """Flatten the images and divide by `pixel_max_`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
+                (n_samples, height, width, 1)
+            Grey levels, 0 or more.
+
+        Returns
+        -------
+        X_scaled : ndarray of float32, shape (n_samples, n_features)
+            Ink between 0 and 1 (above 1 where `X` exceeds `pixel_max_` and `clip` is False).
+
+        Raises
+        ------
+        ValueError
+            If `X` has another number of pixels than in `fit`, or a negative or infinite value.
+        """
+        check_is_fitted(self)
+        X = self._check_pixels(X, reset=False)
+        # The cast happens inside the division, a buffer at a time: no float64 copy of the images.
+        scaled = np.divide(X, np.float32(self.pixel_max_), dtype=np.float32, casting="unsafe")
+        if self.clip:
+            np.minimum(scaled, np.float32(1), out=scaled)
+        return scaled
+
+    def _check_pixels(self, X, *, reset):
+        """Return `X` as a validated flat array in its own dtype."""
+        if getattr(X, "ndim", 2) > 2 or (isinstance(X, list) and np.ndim(X) > 2):
+            X = flatten_images(np.asarray(X))
+        X = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
+        if X.dtype.kind not in "ub":
+            smallest = np.fmin.reduce(X, axis=None)
+            if smallest < 0:
+                raise ValueError(
+                    f"Negative values in data passed to {type(self).__name__}: the smallest is "
+                    f"{smallest:g}. Grey levels start at 0 (black or paper, whichever the images "
+                    "use); shift or clip the images first."
+                )
+        return X
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.positive_only = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []  # always float32
+        return tags
+
+
+def flatten_images(images):
+    """Return images as flat rows.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_samples, height, width) or (n_samples, height, width, 1)
+        Images of one channel.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_samples, height * width)
+        The same pixels, row by row; a view where the memory layout allows it.
+
+    Raises
+    ------
+    ValueError
+        If the array has more than one channel, or more than four dimensions.
+    """
+    if images.ndim == 4 and images.shape[-1] != 1:
+        raise ValueError(
+            f"Found images with {images.shape[-1]} channels (shape {images.shape}); expected grey "
+            "images of one channel. Convert them to grey levels first."
+        )
+    if images.ndim > 4:
+        raise ValueError(
+            f"Found array with dim {images.ndim}, while dim <= 4 is required: rows of pixels, "
+            "(n_samples, height, width) or (n_samples, height, width, 1)."
+        )
+    n_pixels = int(np.prod(images.shape[1:]))
+    return images.reshape(len(images), n_pixels)
