@@ -1,0 +1,89 @@
+"""The IDX format: unsigned bytes behind a header that says their shape.
+
+The header is two zero bytes, the code of the value type, the number of axes, and then the length
+of each axis as a big-endian 32-bit integer. Nothing in it is believed before it has been compared
+with the bytes that follow.
+"""
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_UNSIGNED_BYTE = 0x08
+
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """Return what a file holds, decompressed where it is gzip, without ever reading further.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Its first bytes, not its name, tell whether it is gzip: browsers and servers
+        decompress files on the way and keep the ``.gz``.
+    max_bytes : int
+        The most bytes that the decompressed file may have.
+
+    Returns
+    -------
+    content : bytes
+        At most `max_bytes` bytes.
+
+    Raises
+    ------
+    ValueError
+        If the gzip stream is damaged or truncated, or holds more than `max_bytes` bytes.
+    """
+    with path.open("rb") as file:
+        is_gzip = file.peek(2)[:2] == _GZIP_MAGIC
+        stream = gzip.GzipFile(fileobj=file) if is_gzip else file
+        try:
+            content = stream.read(max_bytes + 1)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"its gzip stream is damaged or cut short ({error})") from error
+    if len(content) > max_bytes:
+        raise ValueError(f"it holds more than the {max_bytes:,} bytes expected")
+    return content
+
+
+def parse_idx(content: bytes) -> np.ndarray:
+    """Return the labels or images of an IDX file.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file, decompressed.
+
+    Returns
+    -------
+    values : ndarray of uint8, shape (n_samples,) or (n_samples, height, width)
+        Labels or grey levels 0–255, in memory of their own.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are not IDX labels or images, or not as many as the header says.
+    """
+    if len(content) < 4 or content[:2] != b"\0\0":
+        raise ValueError(f"it does not start with an IDX header but with {content[:8]!r}")
+    type_code, n_axes = content[2], content[3]
+    if type_code != _UNSIGNED_BYTE or n_axes not in (1, 3):
+        raise ValueError(
+            f"its IDX header says {n_axes} axes of value type 0x{type_code:02x}; expected labels "
+            f"(1 axis) or images (3 axes) of type 0x{_UNSIGNED_BYTE:02x}, unsigned bytes"
+        )
+    header_size = 4 + 4 * n_axes
+    if len(content) < header_size:
+        raise ValueError(f"it ends after {len(content)} bytes, within its IDX header")
+    shape = struct.unpack(f">{n_axes}I", content[4:header_size])
+    n_promised, n_found = math.prod(shape), len(content) - header_size
+    if n_promised != n_found or n_found == 0:
+        sizes = " × ".join(f"{size:,}" for size in shape)
+        raise ValueError(
+            f"its IDX header promises {sizes} = {n_promised:,} bytes, and {n_found:,} follow"
+        )
+    return np.frombuffer(content, dtype=np.uint8)[header_size:].reshape(shape).copy()
