@@ -1,0 +1,142 @@
+"""save_onnx: one ``.onnx`` file that was seen to agree with its estimator."""
+
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from sklearn.utils.validation import check_is_fitted
+
+from mnist_estimator.export._agreement import compare_with_estimator
+from mnist_estimator.export._to_onnx import to_onnx
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What `save_onnx` wrote, and how it compares with the estimator.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    n_bytes : int
+        Its size.
+    n_nodes : int
+        The nodes of its graph.
+    n_rows : int
+        Rows that were compared.
+    max_difference : float
+        The largest difference between a probability (or prediction) of the file and of the
+        estimator.
+    agreement : float
+        Share of the rows on which the labels are the same.
+    """
+
+    path: Path
+    n_bytes: int
+    n_nodes: int
+    n_rows: int
+    max_difference: float
+    agreement: float
+
+
+def save_onnx(estimator, path, X=None, **to_onnx_params):
+    """Write a fitted estimator as one ``.onnx`` file that was seen to agree with it.
+
+    The file appears under its name only after `onnx.checker` has passed it and onnxruntime has
+    given the estimator's own labels and probabilities with it.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        As in `to_onnx`.
+    path : str or path-like
+        The file to write; an older one is replaced.
+    X : array-like or DataFrame, default=None
+        As in `to_onnx`; its rows, at most 10,000 of them, are those compared. None compares
+        random pixels: give real rows wherever there are some.
+    **to_onnx_params
+        `quantize`, `calibration_data`, `target_opset` and the other keywords of `to_onnx`.
+
+    Returns
+    -------
+    report : ExportReport
+        The size of the file and how well it agrees.
+
+    Raises
+    ------
+    ExportError
+        If the file disagrees: a probability differs by more than 1e-5, or a label where the top
+        two probabilities differ by more than that. With ``quantize="int8"``: if the labels agree
+        with the float model's on less than 98 % of the rows.
+    OSError
+        If `path` cannot be written. Nothing has been computed then.
+    NotFittedError
+        If `estimator` is not fitted.
+
+    See Also
+    --------
+    to_onnx : The model as an object; its parameters.
+    mnist_estimator.OnnxClassifier : Reads the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from mnist_estimator import PixelScaler, save_onnx
+    >>> scaler = PixelScaler().fit(np.zeros((1, 4), dtype=np.uint8))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = save_onnx(scaler, f"{folder}/scaler.onnx")
+    >>> report.n_nodes, report.max_difference
+    (2, 0.0)
+    """
+    path = Path(path)
+    check_is_fitted(estimator)
+    _check_writable(path)
+    model = to_onnx(estimator, X, **to_onnx_params)
+    onnx.checker.check_model(model, full_check=True)
+    content = model.SerializeToString()
+    compared = compare_with_estimator(
+        estimator, model, X if X is not None else to_onnx_params.get("calibration_data")
+    )
+    compared.check(path)
+    _write_whole(path, content)
+    return ExportReport(
+        path=path,
+        n_bytes=len(content),
+        n_nodes=len(model.graph.node),
+        n_rows=compared.n_rows,
+        max_difference=compared.max_difference,
+        agreement=compared.agreement,
+    )
+
+
+def _check_writable(path):
+    """Raise before the long work what writing would raise after it."""
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"Cannot write the model to {str(path)!r}: it is a folder. Name a file, such as "
+            f"{str(path / 'model.onnx')!r}."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"Cannot write the model to {str(path)!r}: there is no folder {str(path.parent)!r}. "
+            "Make it first."
+        )
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise type(error)(
+            f"Cannot write the model to {str(path)!r}: {error.strerror}. Choose another folder."
+        ) from error
+
+
+def _write_whole(path, content):
+    """Write next to the target, then move: a reader sees the old file or the new one."""
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
