@@ -330,8 +330,8 @@ def baseline_accuracies(X_train, y_train, X_test, y_test):
 def _check(y_true, y_pred, probabilities, classes):
     """Return labels as column numbers, probabilities as an array, classes as Python scalars."""
     labels = np.asarray(classes).tolist()
-    true = _column_numbers(y_true, labels, "y_true")
-    predicted = _column_numbers(y_pred, labels, "y_pred")
+    true = column_numbers(y_true, labels, "y_true")
+    predicted = column_numbers(y_pred, labels, "y_pred")
     probabilities = np.asarray(probabilities)
     if len(true) == 0:
         raise ValueError("Found no rows to evaluate; give at least one label.")
@@ -341,7 +341,7 @@ def _check(y_true, y_pred, probabilities, classes):
     return true, predicted, probabilities, labels
 
 
-def _column_numbers(y, labels, name):
+def column_numbers(y, labels, name):
     """Return for each label of `y` its place in `labels`."""
     # A dictionary, because NumPy would call the integer 4 and the string "4" the same.
     column_of = {label: column for column, label in enumerate(labels)}
