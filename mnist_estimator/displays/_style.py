@@ -12,10 +12,10 @@ WRONG = "#D55E00"
 
 def axes_or_new(ax, figsize):
     """Return `ax`, or the axes of a new figure of `figsize` inches."""
-    # matplotlib takes half a second to load: import it when something is drawn.
-    import matplotlib.pyplot as plt
-
     if ax is None:
+        # matplotlib takes half a second to load: import it when something is drawn.
+        import matplotlib.pyplot as plt
+
         _, ax = plt.subplots(figsize=figsize, layout="constrained")
     return ax
 

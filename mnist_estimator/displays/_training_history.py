@@ -5,7 +5,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from mnist_estimator.displays._style import PALETTE, axes_or_new
 
-METRICS = {"loss": "Loss (cross-entropy)", "accuracy": "Accuracy"}
+LABELS = {"loss": "Loss (cross-entropy)", "accuracy": "Accuracy"}
+GAP = 0.18  # between two panels, in widths of the axes
 MOST_EPOCHS_WITH_MARKERS = 30
 
 
@@ -26,10 +27,10 @@ class TrainingHistoryDisplay:
     ----------
     best_epochs_ : dict of str to int or None
         The best epoch of each network, counted from 1; None without validation.
-    axes_ : ndarray of matplotlib Axes, shape (2,)
-        The axes of the loss and of the accuracy.
+    axes_ : ndarray of matplotlib Axes, shape (n_metrics,)
+        The axes of each metric, as a rule the loss and the accuracy.
     ax_ : matplotlib Axes
-        The axes around both.
+        The axes around them.
     figure_ : matplotlib Figure
         The figure of these axes.
 
@@ -48,13 +49,15 @@ class TrainingHistoryDisplay:
     def __init__(self, histories):
         self.histories = histories
 
-    def plot(self, *, ax=None):
-        """Draw the curves, the loss on the left and the accuracy on the right.
+    def plot(self, *, metrics=("loss", "accuracy"), ax=None):
+        """Draw the curves, a panel a metric.
 
         Parameters
         ----------
+        metrics : tuple of {"loss", "accuracy"}, default=("loss", "accuracy")
+            What to draw, from left to right.
         ax : matplotlib Axes, default=None
-            Where to draw, divided in two; a new figure where None.
+            Where to draw, divided into the panels; a new figure where None.
 
         Returns
         -------
@@ -63,22 +66,24 @@ class TrainingHistoryDisplay:
         """
         from matplotlib.transforms import ScaledTranslation
 
-        self.ax_ = axes_or_new(ax, (9, 4))
+        self.ax_ = axes_or_new(ax, (4.5 * len(metrics), 4))
         self.figure_ = self.ax_.figure
         self.ax_.set_axis_off()
         self.ax_.set_title("Training history")
-        left, right = (self.ax_.inset_axes((start, 0, 0.41, 1)) for start in (0, 0.59))
-        self.axes_ = np.array([left, right])
+        width = (1 + GAP) / len(metrics)
+        self.axes_ = np.array(
+            [self.ax_.inset_axes((i * width, 0, width - GAP, 1)) for i in range(len(metrics))]
+        )
         self.best_epochs_ = {name: _best_epoch(one) for name, one in self.histories.items()}
-        for panel, (metric, label) in zip(self.axes_, METRICS.items(), strict=True):
+        for panel, metric in zip(self.axes_, metrics, strict=True):
             for number, name in enumerate(self.histories):
                 self._draw_curves(panel, metric, name, number)
-            panel.set(xlabel="Epoch", ylabel=label)
+            panel.set(xlabel="Epoch", ylabel=LABELS[metric])
             panel.xaxis.get_major_locator().set_params(integer=True)
             panel.grid(alpha=0.3)
             panel.spines[["top", "right"]].set_visible(False)
         self.ax_.legend(
-            *left.get_legend_handles_labels(),
+            *self.axes_[0].get_legend_handles_labels(),
             ncols=3 if len(self.histories) == 3 else 2,
             loc="upper center",
             frameon=False,

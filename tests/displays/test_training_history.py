@@ -108,6 +108,15 @@ def test_given_axes_are_divided(history):
     assert left.has_data() is False
 
 
+def test_one_metric_fills_the_axes(history):
+    display = TrainingHistoryDisplay({"only": history}).plot(metrics=("accuracy",))
+    (panel,) = display.axes_
+    assert curves(panel)["training"] == history["accuracy"]
+    assert panel.get_ylabel() == "Accuracy"
+    display.figure_.canvas.draw()
+    assert panel.bbox.width == pytest.approx(display.ax_.bbox.width)
+
+
 def test_epochs_are_whole_numbers(history):
     display = TrainingHistoryDisplay(
         {"two": {name: values[:2] for name, values in history.items()}}
