@@ -74,7 +74,7 @@ class TrainingHistoryDisplay:
         self.axes_ = np.array(
             [self.ax_.inset_axes((i * width, 0, width - GAP, 1)) for i in range(len(metrics))]
         )
-        self.best_epochs_ = {name: _best_epoch(one) for name, one in self.histories.items()}
+        self.best_epochs_ = {name: best_epoch(one) for name, one in self.histories.items()}
         for panel, metric in zip(self.axes_, metrics, strict=True):
             for number, name in enumerate(self.histories):
                 self._draw_curves(panel, metric, name, number)
@@ -160,6 +160,6 @@ def history_of(estimator):
     )
 
 
-def _best_epoch(history):
+def best_epoch(history):
     """Return the epoch of the lowest validation loss, from 1; None without validation."""
     return int(np.argmin(history["val_loss"])) + 1 if "val_loss" in history else None
