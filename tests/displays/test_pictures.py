@@ -34,7 +34,7 @@ def looks_as_before(tmp_path):
             artist.set_visible(False)
         drawn = tmp_path / f"{name}.png"
         figure.savefig(drawn, dpi=50, metadata={"Software": None})
-        difference = compare_images(BASELINE / f"{name}.png", drawn, tol=2)
+        difference = compare_images(BASELINE / f"{name}.png", drawn, tol=3)
         assert difference is None, difference
 
     return compare
