@@ -1,10 +1,10 @@
 """Does an exported model agree with its estimator? Rows go through both."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
-
-from mnist_estimator.exceptions import ExportError
+from onnx import helper
 
 # The largest difference between two probabilities that counts as the same, and the smallest
 # difference of the top two from which on the label has to be the same.
@@ -26,7 +26,8 @@ class Agreement:
     agreement : float
         Share of the rows with the same label.
     n_wrong_labels : int
-        Rows whose labels differ though the top two probabilities are further apart than 1e-5.
+        Rows whose labels differ though the top two probabilities are further apart than the
+        tolerance.
     """
 
     n_rows: int
@@ -34,30 +35,8 @@ class Agreement:
     agreement: float
     n_wrong_labels: int
 
-    def check(self, path):
-        """Raise where the model is not the estimator.
 
-        Parameters
-        ----------
-        path : path-like
-            The file not written, for the message.
-
-        Raises
-        ------
-        ExportError
-            If a label is wrong or a probability differs by more than 1e-5.
-        """
-        if self.n_wrong_labels or not self.max_difference <= TOLERANCE:
-            raise ExportError(
-                f"{str(path)!r} was not written: the exported model does not agree with the "
-                f"estimator. Of {self.n_rows} rows compared {self.n_wrong_labels} got another "
-                f"label, and the largest difference is {self.max_difference:.2g} (allowed: "
-                f"{TOLERANCE:g}). Rows of another dtype or range than in fit can cause this: pass "
-                "rows of the training data as X, as float64 if they are not uint8."
-            )
-
-
-def compare_with_estimator(estimator, model, X=None):
+def compare_with_estimator(estimator, model, X=None, tolerance=TOLERANCE):
     """Run rows through an exported model and its estimator.
 
     Parameters
@@ -68,13 +47,15 @@ def compare_with_estimator(estimator, model, X=None):
         What `to_onnx` made of it.
     X : array-like or DataFrame, default=None
         Rows, of which at most 10,000 are taken, evenly spread. None draws random pixels.
+    tolerance : float, default=1e-5
+        The difference of the top two probabilities from which on a label counts.
 
     Returns
     -------
     agreement : Agreement
         The figures.
     """
-    rows = _synthetic_rows(model) if X is None else _spread(X)
+    rows = _synthetic_rows(model) if X is None else spread(X, _MAX_ROWS)
     outputs = run_model(model, rows)
     n_rows = len(rows)
     if len(outputs) == 1:
@@ -91,7 +72,7 @@ def compare_with_estimator(estimator, model, X=None):
         expected = np.asarray(estimator.predict_proba(rows)).reshape(n_rows, -1)
         difference = float(np.max(np.abs(probabilities - expected), initial=0))
     top_two = np.sort(probabilities, axis=1)[:, -2:]
-    is_clear = top_two[:, 1] - top_two[:, 0] > TOLERANCE
+    is_clear = top_two[:, 1] - top_two[:, 0] > tolerance
     if expected_label.dtype.kind in "biuf":
         is_same = label == expected_label.astype(np.int64)
     else:
@@ -119,7 +100,6 @@ def run_model(model, rows):
     outputs : list of ndarray
         Label and probabilities, or a regressor's one output.
     """
-    from onnx import helper
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
@@ -127,33 +107,67 @@ def run_model(model, rows):
     session = InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
+    return session.run(None, feeds_of(model, rows))
+
+
+def feeds_of(model, rows):
+    """Return rows as the inputs of a model.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        What `to_onnx` made.
+    rows : array-like or DataFrame
+        Rows, in any dtype that the inputs' dtype can hold.
+
+    Returns
+    -------
+    feeds : dict of str to ndarray
+        An array an input, in the input's dtype.
+    """
     dtypes = {
         value.name: helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
         for value in model.graph.input
     }
+    if list(dtypes) == ["X"] and not hasattr(rows, "columns"):
+        return {"X": np.asarray(rows).astype(dtypes["X"], copy=False)}
     if list(dtypes) == ["X"]:
-        feeds = {"X": np.asarray(rows).astype(dtypes["X"])}
-    else:
-        feeds = {
-            name: rows[name].to_numpy().astype(dtype).reshape(-1, 1)
-            for name, dtype in dtypes.items()
-        }
-    return session.run(None, feeds)
+        return {"X": rows.to_numpy().astype(dtypes["X"])}
+    return {
+        name: rows[name].to_numpy().astype(dtype).reshape(-1, 1) for name, dtype in dtypes.items()
+    }
 
 
-def _spread(X):
-    """Return at most 10,000 rows, evenly spread over `X`."""
+def spread(X, n_rows):
+    """Return at most `n_rows` rows, evenly spread over `X`.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame
+        Rows.
+    n_rows : int
+        How many to take.
+
+    Returns
+    -------
+    rows : ndarray or DataFrame
+        All of them where there are no more.
+
+    Examples
+    --------
+    >>> from mnist_estimator.export._agreement import spread
+    >>> spread([[0], [1], [2], [3], [4]], 3).ravel()
+    array([0, 2, 4])
+    """
     X = X if hasattr(X, "iloc") else np.asarray(X)
-    if len(X) <= _MAX_ROWS:
+    if len(X) <= n_rows:
         return X
-    places = np.linspace(0, len(X) - 1, _MAX_ROWS).astype(int)
+    places = np.linspace(0, len(X) - 1, n_rows).astype(int)
     return X.iloc[places] if hasattr(X, "iloc") else X[places]
 
 
 def _synthetic_rows(model):
     """Return random pixels over the input's whole range, and one empty image."""
-    import json
-
     metadata = {prop.key: prop.value for prop in model.metadata_props}
     described = json.loads(metadata["input"])
     largest = min(described["max"] or 255, 255)

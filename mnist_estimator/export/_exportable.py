@@ -14,6 +14,7 @@ from sklearn.calibration import _CalibratedClassifier
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import BaggingClassifier, VotingClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
@@ -36,12 +37,15 @@ class Exportable:
         The scalers found, in the order of the walk.
     networks : list of BaseEstimator
         The SciKeras estimators found.
+    steepest : float
+        The largest slope of an isotonic calibrator, 0 without one.
     """
 
     estimator: Any = None
     names: dict[int, str] = field(default_factory=dict)
     scalers: list = field(default_factory=list)
     networks: list = field(default_factory=list)
+    steepest: float = 0.0
 
 
 def as_exportable(estimator):
@@ -138,6 +142,9 @@ def _copy_estimator(estimator, name, found, memo):
         (found.scalers if isinstance(estimator, PixelScaler) else found.networks).append(copied)
         _number_classes(copied)
         return copied
+    if isinstance(estimator, IsotonicRegression):
+        slopes = np.diff(estimator.y_thresholds_) / np.diff(estimator.X_thresholds_)
+        found.steepest = max(found.steepest, float(np.max(np.abs(slopes), initial=0)))
     _check_classes(estimator, name)
     copied = _shallow(estimator, Pipeline if isinstance(estimator, Pipeline) else type(estimator))
     if isinstance(estimator, Pipeline):

@@ -52,6 +52,11 @@ class Graph:
             helper.make_tensor_value_info(name, self.element_type(name), self.constants[name].shape)
             for name in large
         )
+        for node in model.graph.node:
+            # ONNX infers no type for these; they keep the shape.
+            if node.op_type in ("Imputer", "Scaler", "Normalizer"):
+                stand_in = helper.make_node("Cast", node.input, node.output, to=TensorProto.FLOAT)
+                node.CopyFrom(stand_in)
         inferred = shape_inference.infer_shapes(model, data_prop=True).graph
         self.types = {
             value.name: value.type.tensor_type
@@ -88,12 +93,21 @@ class Graph:
             for dim in tensor.shape.dim
         ]
 
+    def new_name(self):
+        """Return a name that no tensor has yet."""
+        self.n_made += 1
+        return f"mnist_estimator_{self.n_made}"
+
     def add_constant(self, array):
         """Add a constant under a new name and return the name."""
-        self.n_made += 1
-        name = f"mnist_estimator_constant_{self.n_made}"
+        name = self.new_name()
         self.constants[name] = array
         return name
+
+    def insert_before(self, node, added):
+        """Put a new node before a node."""
+        place = next(i for i, kept in enumerate(self.nodes) if kept is node)
+        self.nodes.insert(place, added)
 
     def bypass(self, node, source):
         """Let everyone who reads the node's output read `source` instead; tell if that worked."""

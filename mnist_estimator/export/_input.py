@@ -79,8 +79,10 @@ def describe_input(estimator, X, columns_as):
         If `X` holds no numbers, has another number of features than in `fit`, or a column whose
         name cannot be an input's.
     """
-    first = first_step(estimator)
-    shape = getattr(first, "input_shape_", None) or (estimator.n_features_in_,)
+    shape = getattr(first_step(estimator), "input_shape_", ())
+    if int(np.prod(shape)) != estimator.n_features_in_:
+        # The first step sees a part of the features only, or does not look at their shape.
+        shape = (estimator.n_features_in_,)
     if X is None:
         return ModelInput(np.dtype(np.uint8), tuple(shape))
     if hasattr(X, "columns") and hasattr(X, "dtypes"):

@@ -5,25 +5,31 @@ drops nodes that do nothing, and moves a scaling into the weights of the matrix 
 it.
 """
 
+import math
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from mnist_estimator.export._graph import Graph
 
+_WIDE = {TensorProto.INT32, TensorProto.INT64, TensorProto.FLOAT, TensorProto.DOUBLE}
 # Casting there and on to a third type keeps every value: source → types that hold it exactly.
+# (int64 beyond 2⁵³ is rounded once instead of twice.)
 _LOSSLESS = {
-    TensorProto.BOOL: {TensorProto.INT32, TensorProto.INT64, TensorProto.FLOAT, TensorProto.DOUBLE},
-    TensorProto.UINT8: {
-        TensorProto.INT32,
-        TensorProto.INT64,
-        TensorProto.FLOAT,
-        TensorProto.DOUBLE,
-    },
+    TensorProto.BOOL: _WIDE,
+    TensorProto.UINT8: _WIDE,
+    TensorProto.INT8: _WIDE,
+    TensorProto.UINT16: _WIDE,
+    TensorProto.INT16: _WIDE,
     TensorProto.FLOAT: {TensorProto.DOUBLE},
     TensorProto.INT32: {TensorProto.INT64, TensorProto.DOUBLE},
+    TensorProto.INT64: {TensorProto.DOUBLE},
 }
 _LARGEST_BYTE = 255
+_INTEGERS = {TensorProto.UINT8, TensorProto.INT8, TensorProto.INT32, TensorProto.INT64}
+# The operand that changes nothing, second of two.
+_NEUTRAL = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}
 # Folding must not blow a small recipe (a tile, a range) up into megabytes.
 _MAX_FOLDED_ELEMENTS = 1 << 20
 
@@ -61,7 +67,9 @@ def simplify(model):
     graph = Graph(model)
     passes = (
         _fold_constants,
+        _spell_out_scaler,
         _drop_no_ops,
+        _flatten_bytes,
         _merge_casts,
         _merge_repeated,
         _read_label_from_argmax,
@@ -144,27 +152,36 @@ def _drop_no_ops(graph, node):
 
 
 def _is_no_op(graph, node):
-    if node.op_type == "Cast":
-        return _attribute(node, "to") == graph.element_type(node.input[0])
-    if node.op_type in ("Reshape", "Flatten"):
-        return _keeps_shape(graph, node)
-    if node.op_type in ("Concat", "Sum"):
-        return len(node.input) == 1
-    if node.op_type == "Min" and len(node.input) == 2:
-        return _is_above_bytes(graph, *node.input)
-    return node.op_type == "Identity"
+    """Tell whether a node gives its first input out unchanged."""
+    source, *others = node.input
+    operand = graph.constants.get(others[0]) if others else None
+    if node.op_type in _NEUTRAL:
+        neutral = _NEUTRAL[node.op_type]
+        is_no_op = operand is not None and operand.ndim <= 1 and np.all(operand == neutral)
+    elif node.op_type == "Min":
+        # What was cast from bytes cannot be above 255.
+        from_bytes = _type_before_cast(graph, source) == TensorProto.UINT8
+        is_no_op = from_bytes and operand is not None and np.min(operand) >= _LARGEST_BYTE
+    elif node.op_type == "Imputer":
+        # What was cast from integers holds no NaN.
+        is_integer = _type_before_cast(graph, source) in _INTEGERS
+        is_no_op = is_integer and math.isnan(_attribute(node, "replaced_value_float", 0.0))
+    elif node.op_type == "Cast":
+        is_no_op = _attribute(node, "to") == graph.element_type(source)
+    elif node.op_type in ("Reshape", "Flatten"):
+        is_no_op = _keeps_shape(graph, node)
+    elif node.op_type in ("Concat", "Sum"):
+        is_no_op = not others
+    else:
+        is_no_op = node.op_type == "Identity"
+    return is_no_op
 
 
-def _is_above_bytes(graph, name, bound):
-    """Tell whether a tensor is cast from bytes, which the constant `bound` cannot cut off."""
+def _type_before_cast(graph, name):
     maker = graph.maker.get(name)
-    return (
-        bound in graph.constants
-        and maker is not None
-        and maker.op_type == "Cast"
-        and graph.element_type(maker.input[0]) == TensorProto.UINT8
-        and np.min(graph.constants[bound]) >= _LARGEST_BYTE
-    )
+    if maker is None or maker.op_type != "Cast":
+        return TensorProto.UNDEFINED
+    return graph.element_type(maker.input[0])
 
 
 def _keeps_shape(graph, node):
@@ -179,6 +196,35 @@ def _keeps_shape(graph, node):
     unequal = [t for t, s in zip(target.tolist(), shape, strict=True) if t != s]
     # One free dimension is implied by the others; with all others equal it is equal too.
     return unequal in ([], [-1])
+
+
+@_one_change
+def _spell_out_scaler(graph, node):
+    """Write a StandardScaler in ONNX's own operators, whose parts can be dropped and moved."""
+    if node.op_type != "Scaler" or graph.element_type(node.input[0]) != TensorProto.FLOAT:
+        return False
+    offset, scale = (
+        graph.add_constant(np.array(_attribute(node, part), dtype=np.float32))
+        for part in ("offset", "scale")
+    )
+    centered = graph.new_name()
+    product = helper.make_node("Mul", [centered, scale], node.output)
+    graph.replace(node, product)
+    graph.insert_before(product, helper.make_node("Sub", [node.input[0], offset], [centered]))
+    return True
+
+
+@_one_change
+def _flatten_bytes(graph, node):
+    """Flatten images before they become floats: it moves a quarter of the memory."""
+    maker = graph.maker.get(node.input[0]) if node.op_type == "Flatten" else None
+    if maker is None or maker.op_type != "Cast" or graph.sole_reader(node.input[0]) is None:
+        return False
+    flat = graph.new_name()
+    attributes = {"axis": _attribute(node, "axis", 1)}
+    graph.insert_before(node, helper.make_node("Flatten", maker.input, [flat], **attributes))
+    graph.replace(node, helper.make_node("Cast", [flat], node.output, to=_attribute(maker, "to")))
+    return True
 
 
 @_one_change
@@ -231,24 +277,28 @@ def _same_inputs(graph, a, b):
 
 @_one_change
 def _read_label_from_argmax(graph, node):
-    """Take the index of the largest score for the label, without a detour over its class."""
-    if node.output[0] not in graph.outputs or node.op_type == "ArgMax":
+    """Take the index of the largest score as it is, not through a table of 0, 1, 2."""
+    if node.op_type not in ("Cast", "Reshape") or not _is_index_row(graph, node.output[0]):
         return False
     maker = node
     while maker is not None and maker.op_type != "ArgMax":
-        if maker.op_type in ("Cast", "Reshape", "Identity"):
+        if maker.op_type in ("Cast", "Reshape"):
             maker = graph.maker.get(maker.input[0])
         elif maker.op_type == "ArrayFeatureExtractor" and _is_range(graph, maker.input[0]):
             maker = graph.maker.get(maker.input[1])
         else:
             return False
-    if maker is None or graph.shape(node.output[0]) not in ([None], ["N"], None):
+    if maker is None:
         return False
-    argmax = helper.make_node(
-        "ArgMax", [maker.input[0]], [node.output[0]], axis=_attribute(maker, "axis", 0), keepdims=0
-    )
+    axis = _attribute(maker, "axis", 0)
+    argmax = helper.make_node("ArgMax", maker.input[:1], node.output, axis=axis, keepdims=0)
     graph.replace(node, argmax)
     return True
+
+
+def _is_index_row(graph, name):
+    shape = graph.shape(name)
+    return graph.element_type(name) == TensorProto.INT64 and shape is not None and len(shape) == 1
 
 
 def _is_range(graph, name):

@@ -1,5 +1,6 @@
 """to_onnx: a fitted scikit-learn model as one ONNX model."""
 
+import json
 from functools import cache
 
 import numpy as np
@@ -14,6 +15,7 @@ from mnist_estimator.export._exportable import as_exportable
 from mnist_estimator.export._graph import rename_tensor
 from mnist_estimator.export._input import describe_input
 from mnist_estimator.export._metadata import describe_model, package_version
+from mnist_estimator.export._quantize import quantize_int8
 from mnist_estimator.export._simplify import simplify
 from mnist_estimator.onnx_converters import quiet_conversion, register_converters
 
@@ -86,6 +88,11 @@ def to_onnx(
     """
     check_is_fitted(estimator)
     _check_choice("quantize", quantize, (None, "int8"))
+    if quantize is not None and X is None and calibration_data is None:
+        raise ValueError(
+            "quantize='int8' sets the scale of its integers by real rows: pass a few hundred rows "
+            "of the training data as calibration_data."
+        )
     _check_choice("columns_as", columns_as, ("inputs", "matrix"))
     target_opset = _check_opset(target_opset)
     register_converters()
@@ -100,13 +107,17 @@ def to_onnx(
     model = _finish_outputs(model, estimator)
     if not described.has_text:
         model = _retype_input(model, described)
-    model = canonicalize(simplify(model))
+    model = simplify(model)
+    metadata = describe_model(estimator, exportable, described, licence)
+    if quantize is not None:
+        model = quantize_int8(model, calibration_data if calibration_data is not None else X)
+        metadata["quantization"] = json.dumps(quantize)
+    model = canonicalize(model)
     model.ir_version = helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True)
     model.producer_name = "mnist_estimator"
     model.producer_version = package_version()
     model.graph.name = type(estimator).__name__
     model.domain, model.model_version = "", 0
-    metadata = describe_model(estimator, exportable, described, licence)
     helper.set_model_props(model, metadata)
     return model
 

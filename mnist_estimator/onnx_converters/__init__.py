@@ -69,7 +69,9 @@ def register_converters():
         "SklearnCalibratedClassifierCV",
         classifier_shapes,
         convert_calibrated,
-        options={name: _CLASSIFIER_OPTIONS[name] for name in ("zipmap", "output_class_labels")},
+        options={
+            name: values for name, values in _CLASSIFIER_OPTIONS.items() if name != "raw_scores"
+        },
     )
 
 

@@ -39,9 +39,12 @@ def _calibrated_fold(scope, operator, container, fold):
     score_type = operator.outputs[1].type.__class__
     scores = scope.declare_local_variable("uncalibrated", score_type([None, n_classes]))
     inner.outputs.append(scores)
-    name = scores.full_name
+    # Whatever type the inner converter chose to write.
+    name = emit("Cast", scores.full_name, to=scores.type._get_element_onnx_type())
     if n_classes == 2:
         name = emit("Gather", name, emit.constant(np.array([1])), axis=1)
+    if fold.method == "temperature":
+        return _temperature(emit, operator, name, fold, has_scores)
     if fold.method == "sigmoid":
         slope = emit.constant(emit.number(operator, [-c.a_ for c in fold.calibrators]))
         shift = emit.constant(emit.number(operator, [-c.b_ for c in fold.calibrators]))
@@ -51,7 +54,7 @@ def _calibrated_fold(scope, operator, container, fold):
     else:
         raise ExportError(
             f"CalibratedClassifierCV(method={fold.method!r}) has no ONNX converter. Calibrate with "
-            "method='sigmoid' or method='isotonic'."
+            "method='sigmoid', 'isotonic' or 'temperature'."
         )
     if n_classes == 2:
         one = emit.constant(emit.number(operator, 1))
@@ -61,6 +64,18 @@ def _calibrated_fold(scope, operator, container, fold):
     empty = emit("Equal", total, emit.constant(emit.number(operator, 0)))
     uniform = emit.constant(emit.number(operator, 1 / n_classes))
     return emit("Where", empty, uniform, emit("Div", probabilities, total))
+
+
+def _temperature(emit, operator, scores, fold, has_scores):
+    """Softmax(beta · logits); probabilities become logits by their logarithm."""
+    if len(fold.classes) == 2:
+        one = emit.constant(emit.number(operator, 1))
+        other = emit("Neg", scores) if has_scores else emit("Sub", one, scores)
+        scores = emit("Concat", other, scores, axis=1)
+    if not has_scores:
+        scores = emit("Log", emit("Add", scores, emit.constant(emit.number(operator, 1e-12))))
+    beta = emit.constant(emit.number(operator, fold.calibrators[0].beta_))
+    return emit("Softmax", emit("Mul", scores, beta), axis=1)
 
 
 def _final_steps(estimator):

@@ -1,0 +1,509 @@
+"""KerasMLPClassifier: a multilayer perceptron as a scikit-learn classifier."""
+
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.utils import ClassifierTags, check_random_state, compute_class_weight
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from mnist_estimator._epoch_loop import (
+    EpochPrinter,
+    has_batch_hooks,
+    train_by_graph,
+    train_by_keras,
+)
+from mnist_estimator._holdout import stratified_holdout
+from mnist_estimator._tensorflow import KerasClassifier, keras, tf
+from mnist_estimator.training import Rows, epoch_graph
+
+# Rows that one prediction takes at once: the activations stay in the processor's cache.
+_PREDICTION_ROWS = 4096
+_LARGEST_SEED = 2**31 - 1
+
+
+def build_mlp(
+    n_features, n_classes, hidden_layer_sizes=(128, 64), *, activation="relu", dropout=0.2, seed=None
+):
+    """Build the network: Dense and Dropout layers, then softmax.
+
+    Parameters
+    ----------
+    n_features : int
+        Inputs of the network.
+    n_classes : int
+        Outputs of the network.
+    hidden_layer_sizes : tuple of int, default=(128, 64)
+        Units of each hidden layer; empty for a linear model.
+    activation : str or callable, default="relu"
+        The hidden units' activation, as `keras.activations.get` takes it.
+    dropout : float, default=0.2
+        The probability that a hidden unit is dropped while training, in [0, 1).
+    seed : int, default=None
+        Seed of the start weights and of the Dropout layers; None draws one.
+
+    Returns
+    -------
+    model : keras.Model
+        The network, not compiled. Weights start as Glorot and Bengio (2010) draw them, uniformly,
+        biases at 0.
+
+    Examples
+    --------
+    >>> from mnist_estimator.neural_network import build_mlp
+    >>> build_mlp(784, 10).count_params()
+    109386
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw_seed():
+        return int(rng.integers(_LARGEST_SEED))
+
+    h = inputs = keras.Input((n_features,), name="pixels")
+    for i, size in enumerate(hidden_layer_sizes, start=1):
+        start = keras.initializers.GlorotUniform(seed=draw_seed())
+        h = keras.layers.Dense(size, activation, kernel_initializer=start, name=f"hidden_{i}")(h)
+        if dropout:
+            h = keras.layers.Dropout(dropout, seed=draw_seed(), name=f"dropout_{i}")(h)
+    start = keras.initializers.GlorotUniform(seed=draw_seed())
+    outputs = keras.layers.Dense(
+        n_classes, "softmax", kernel_initializer=start, name="probabilities"
+    )(h)
+    return keras.Model(inputs, outputs, name="mlp")
+
+
+class KerasMLPClassifier(KerasClassifier):
+    """A multilayer perceptron classifier: SciKeras' `KerasClassifier`, trained as one graph.
+
+    It minimises the cross-entropy of a softmax output by minibatch gradient descent. Each epoch
+    runs as one compiled TensorFlow graph on an ordinary Keras model.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int, default=(128, 64)
+        Units of each hidden layer. ``()`` is a linear model: multinomial logistic regression.
+    activation : str or callable, default="relu"
+        The hidden units' activation: a name that Keras knows, or a function of a tensor.
+    dropout : float, default=0.2
+        The probability that a hidden unit is dropped in a training step, in [0, 1)
+        (Srivastava et al. 2014).
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        A name that Keras knows, or an optimizer; a copy of it is used, with its own learning rate.
+    learning_rate : float or keras.optimizers.schedules.LearningRateSchedule, default=1e-3
+        The step size, or how it changes with the steps. An `optimizer` that is an object has its
+        own, and this one is not used.
+    batch_size : int, default=32
+        Rows of a minibatch. Fewer rows than that are one batch.
+    epochs : int, default=10
+        Passes over the training rows, at the most where `early_stopping` is True.
+    validation_split : float, default=0.0
+        The share of rows held out, each class in proportion, to compute `val_loss` and
+        `val_accuracy` after each epoch. In [0, 1).
+    early_stopping : bool, default=False
+        Whether to stop once `val_loss` has not improved for `n_iter_no_change` epochs, and to go
+        back to the weights that had the lowest. Needs a `validation_split`.
+    n_iter_no_change : int, default=5
+        Epochs without an improvement after which `early_stopping` stops.
+    class_weight : dict, "balanced" or None, default=None
+        What a row of each class counts in the training loss. "balanced" counts every class alike.
+        Multiplied with `sample_weight`.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last `fit`. The classes and the number of
+        features must be the same.
+    callbacks : keras.callbacks.Callback, list of them, or None, default=None
+        Called as Keras calls them. Those that want to be called at each batch make `fit` use
+        Keras' own, slower loop.
+    random_state : int, RandomState instance or None, default=None
+        Start weights, held-out rows, the order of the rows and dropout. The same number on the
+        same data and machine gives the same weights to the bit.
+    verbose : int, default=0
+        1 prints a line an epoch.
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        The fitted network, compiled with its optimizer: an ordinary Keras model.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted, in the dtype of `y`.
+    history_ : dict of str to list of float
+        For each epoch `loss` and `accuracy` (means over the epoch, dropout on, as Keras reports
+        them), and with a `validation_split` also `val_loss` and `val_accuracy`.
+    n_iter_ : int
+        Epochs trained in the last call.
+    n_samples_fit_ : int
+        Rows trained on in the last call.
+    n_features_in_ : int
+        The number of features.
+    feature_names_in_ : ndarray of str, shape (n_features_in_,)
+        The column names, where `fit` was given a DataFrame whose column names are strings.
+
+    See Also
+    --------
+    make_mnist_pipeline : This classifier behind a `PixelScaler`.
+    sklearn.neural_network.MLPClassifier : scikit-learn's network, without dropout.
+
+    References
+    ----------
+    D. P. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+
+    N. Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
+    JMLR 15, 2014, pp. 1929-1958.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from mnist_estimator import KerasMLPClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> mlp = KerasMLPClassifier((32,), epochs=20, random_state=0).fit(X[:1500] / 16, y[:1500])
+    >>> mlp.score(X[1500:] / 16, y[1500:]) > 0.85
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [str, callable],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "optimizer": [str, keras.optimizers.Optimizer],
+        "learning_rate": [
+            Interval(Real, 0, None, closed="neither"),
+            keras.optimizers.schedules.LearningRateSchedule,
+        ],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "validation_split": [Interval(Real, 0, 1, closed="left")],
+        "early_stopping": ["boolean"],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "warm_start": ["boolean"],
+        "callbacks": [HasMethods(["on_epoch_end", "on_train_begin"]), list, tuple, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(128, 64),
+        *,
+        activation="relu",
+        dropout=0.2,
+        optimizer="adam",
+        learning_rate=1e-3,
+        batch_size=32,
+        epochs=10,
+        validation_split=0.0,
+        early_stopping=False,
+        n_iter_no_change=5,
+        class_weight=None,
+        warm_start=False,
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.validation_split = validation_split
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # SciKeras takes an estimator's parameters from its instance dictionary, and routes those
+    # with a prefix ("fit__epochs"). Here they are the constructor's, as everywhere in scikit-learn.
+    _get_param_names = classmethod(BaseEstimator._get_param_names.__func__)
+    set_params = BaseEstimator.set_params
+    __repr__ = BaseEstimator.__repr__
+    score = ClassifierMixin.score
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features, best between 0 and 1; used as float32.
+        y : array-like of shape (n_samples,)
+            Labels: integers, strings or booleans, of two classes or more.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row's loss counts; rows of weight 0 are left out. None counts each as 1.
+
+        Returns
+        -------
+        self : KerasMLPClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an array is not as described. Whatever goes wrong, the classifier
+            is as it was before the call.
+        """
+        go_on = self.warm_start and hasattr(self, "model_")
+        with self._unchanged_on_failure():
+            self._fit_rows(X, y, sample_weight, self.epochs, self.validation_split, go_on=go_on)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch more, on these rows alone.
+
+        No rows are held out: `validation_split` and `early_stopping` are for `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features, best between 0 and 1; used as float32.
+        y : array-like of shape (n_samples,)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come. Needed in the first call only.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row's loss counts.
+
+        Returns
+        -------
+        self : KerasMLPClassifier
+            The classifier, trained further.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing in the first call, or differs in a later one.
+        """
+        go_on = hasattr(self, "model_")
+        if classes is not None:
+            classes = np.unique(classes)
+            if go_on and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"classes={classes} is not the same as on the last call to partial_fit, "
+                    f"{self.classes_}."
+                )
+        elif not go_on:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        with self._unchanged_on_failure():
+            self._fit_rows(X, y, sample_weight, 1, 0.0, go_on=go_on, classes=classes)
+        return self
+
+    def predict_proba(self, X):
+        """Estimate the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features, scaled as in `fit`.
+
+        Returns
+        -------
+        probabilities : ndarray of float32, shape (n_samples, n_classes)
+            One column a class, in the order of `classes_`; each row sums to 1.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float32)
+        layers = [layer for layer in self.model_.layers if isinstance(layer, keras.layers.Dense)]
+        # TensorFlow's operations called one by one: no tracing, and none of the some tens of
+        # milliseconds that `Model.predict` takes to set up its data pipeline.
+        chunks = []
+        for first in range(0, len(X), _PREDICTION_ROWS):
+            h = tf.constant(X[first : first + _PREDICTION_ROWS])
+            for layer in layers:
+                h = layer.activation(
+                    tf.nn.bias_add(tf.matmul(h, layer.kernel.value), layer.bias.value)
+                )
+            chunks.append(h.numpy())
+        return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+
+    def predict(self, X):
+        """Predict the label of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Features, scaled as in `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The class of the largest probability, in the dtype of `classes_`.
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def _fit_rows(self, X, y, sample_weight, epochs, validation_split, *, go_on, classes=None):
+        """Train on rows, from new weights or (`go_on`) from those that are there."""
+        sizes = self._check_parameters()
+        X, y = validate_data(self, X, y, dtype=np.float32, reset=not go_on)
+        check_classification_targets(y)
+        if go_on:
+            classes = self.classes_
+        codes, classes = _encode_labels(y, classes)
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float32)
+        if weight.min() < 0 or not weight.any():
+            raise ValueError(
+                "sample_weight must be 0 or more, and above 0 for at least one row. Got values "
+                f"from {weight.min():g} to {weight.max():g} instead."
+            )
+        if not go_on:
+            self._rng = np.random.default_rng(
+                check_random_state(self.random_state).randint(_LARGEST_SEED)
+            )
+            self._split_seed = self._rng.integers(_LARGEST_SEED)
+        train, validation = np.flatnonzero(weight).astype(np.int32), np.array([], np.int32)
+        if validation_split:
+            kept, held_out = stratified_holdout(
+                codes[train], validation_split, np.random.default_rng(self._split_seed)
+            )
+            train, validation = train[kept], train[held_out]
+        if self.class_weight is not None:
+            weight = weight.copy()
+            weight[train] *= self._class_factors(classes, codes[train])[codes[train]]
+
+        architecture = (X.shape[1], len(classes), sizes)
+        model = self.model_ if go_on else self._build(architecture, self._rng)
+        history = self._train(
+            model, architecture, X, codes, weight, train, validation, epochs
+        )
+        if go_on:
+            history = {name: self.history_.get(name, []) + new for name, new in history.items()}
+        self.model_, self.classes_, self.history_ = model, classes, history
+        self.n_iter_, self.n_samples_fit_ = len(history["loss"]), len(train)
+
+    def _train(self, model, architecture, X, codes, weight, train, validation, epochs):
+        """Train `model` in place by the loop that the callbacks allow; return the history."""
+        callbacks = [self.callbacks] if hasattr(self.callbacks, "on_epoch_end") else self.callbacks
+        callbacks = list(callbacks or [])
+        if self.early_stopping and len(validation):
+            stopper = keras.callbacks.EarlyStopping(
+                "val_loss", patience=self.n_iter_no_change, restore_best_weights=True
+            )
+            callbacks.append(stopper)
+        if self.verbose:
+            callbacks.append(EpochPrinter())
+        common = {"epochs": epochs, "rng": self._rng, "callbacks": callbacks}
+        if any(has_batch_hooks(callback) for callback in callbacks):
+            return train_by_keras(
+                model, X, codes, weight, train, validation, batch_size=self.batch_size, **common
+            )
+        graph = epoch_graph(
+            lambda: self._build(architecture, np.random.default_rng(0)),
+            (architecture, self.activation),
+            model.optimizer,
+            self.batch_size,
+            self.dropout > 0,
+        )
+        rows = Rows(tf.constant(X), tf.constant(codes), tf.constant(weight))
+        return train_by_graph(
+            graph, model, rows, train, validation, dropout=self.dropout, **common
+        )
+
+    def _build(self, architecture, rng):
+        """Return a new, compiled model."""
+        n_features, n_classes, sizes = architecture
+        model = build_mlp(
+            n_features,
+            n_classes,
+            sizes,
+            activation=self.activation,
+            dropout=self.dropout,
+            seed=rng.integers(_LARGEST_SEED),
+        )
+        if isinstance(self.optimizer, str):
+            optimizer = type(keras.optimizers.get(self.optimizer))(self.learning_rate)
+        else:
+            optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
+        optimizer.build(model.trainable_variables)
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    def _check_parameters(self):
+        """Check what the declared constraints cannot say; return the layer sizes as a tuple."""
+        sizes = tuple(self.hidden_layer_sizes)
+        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+            raise ValueError(
+                "The 'hidden_layer_sizes' parameter of KerasMLPClassifier must be a tuple of "
+                f"ints of 1 or more, () for a linear model. Got {self.hidden_layer_sizes!r} instead."
+            )
+        for name, registry in (("activation", keras.activations), ("optimizer", keras.optimizers)):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                try:
+                    registry.get(value)
+                except ValueError:
+                    raise ValueError(
+                        f"The {name!r} parameter of KerasMLPClassifier must be a name that Keras "
+                        f"knows. Got {value!r} instead; see keras.io/api/{name}s."
+                    ) from None
+        if self.early_stopping and not self.validation_split:
+            raise ValueError(
+                "early_stopping=True needs held-out rows to watch. Got validation_split=0; set it "
+                "to 0.2, for example."
+            )
+        return tuple(int(size) for size in sizes)
+
+    def _class_factors(self, classes, codes):
+        """Return what a row of each class counts by `class_weight`."""
+        if self.class_weight == "balanced":
+            present = np.unique(codes)
+            factors = np.ones(len(classes), np.float32)
+            factors[present] = compute_class_weight("balanced", classes=present, y=codes)
+            return factors
+        unknown = set(self.class_weight) - set(classes.tolist())
+        if unknown:
+            raise ValueError(
+                f"class_weight names the classes {sorted(unknown, key=str)}, which y does not "
+                f"have. Its classes are {classes.tolist()}."
+            )
+        return np.array([self.class_weight.get(c, 1) for c in classes.tolist()], np.float32)
+
+    @contextmanager
+    def _unchanged_on_failure(self):
+        """Leave the classifier as it was if the block fails, on Ctrl-C too."""
+        before = vars(self).copy()
+        model = before.get("model_")
+        state = [] if model is None else [*model.weights, *model.optimizer.variables]
+        values = [variable.numpy() for variable in state]
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            for variable, value in zip(state, values, strict=True):
+                variable.assign(value)
+            raise
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "classifier"
+        tags.classifier_tags = ClassifierTags()
+        tags.target_tags.required = True
+        return tags
+
+
+def _encode_labels(y, classes):
+    """Return the int32 index of each label among `classes` (None: those of `y`), and the classes."""
+    if classes is None:
+        classes, codes = np.unique(y, return_inverse=True)
+    else:
+        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+        unknown = np.unique(y[classes[codes] != y])
+        if len(unknown):
+            raise ValueError(
+                f"y has the labels {unknown.tolist()}, which are not among the classes of the "
+                f"first call, {classes.tolist()}."
+            )
+    if len(classes) < 2:
+        raise ValueError(
+            "KerasMLPClassifier needs samples of at least 2 classes in y. Got one class: "
+            f"{classes.tolist()}."
+        )
+    return codes.astype(np.int32), classes

@@ -1,0 +1,355 @@
+"""An epoch of a multilayer perceptron as one compiled TensorFlow graph.
+
+`Model.fit` spends most of an epoch of a small network between the batches: in Python, in the data
+pipeline, in the metrics. Here the rows are one resident tensor, and a whole epoch (gather a batch,
+forward, dropout, backward, update) is a loop inside one graph that works on the variables of an
+ordinary Keras model and its Keras optimizer.
+
+Two things make the graph fast, and both were measured (docs/benchmarks):
+
+* Its operations run one after the other on one thread. A batch of 32 rows is too little work to
+  share: handing it to a second thread costs more than that thread saves. TensorFlow's thread
+  pools belong to the whole process and stay as they are; `_run` asks for one thread for this
+  graph alone.
+* Graphs are kept, and run on any model of the same architecture, so a search over learning rates
+  or dropout rates traces once.
+"""
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mnist_estimator._fused_optimizers import apply_gradients
+from mnist_estimator._tensorflow import function_executor_type, keras, tf
+
+# Dropout masks are drawn for many batches at once; so many floats stay in a core's cache.
+_MASK_ELEMENTS = 300_000
+# Rows that one step of an evaluation takes.
+_EVALUATION_ROWS = 2048
+# Architectures whose graphs are kept (a graph takes a few hundred kilobytes).
+_MAX_GRAPHS = 32
+
+_SINGLE_THREADED = "SINGLE_THREADED_EXECUTOR"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled rows, resident as tensors.
+
+    Attributes
+    ----------
+    X : tf.Tensor of float32, shape (n_rows, n_features)
+        The features.
+    y : tf.Tensor of int32, shape (n_rows,)
+        The index of each row's class.
+    weight : tf.Tensor of float32, shape (n_rows,)
+        What each row's loss counts in training.
+    """
+
+    X: Any
+    y: Any
+    weight: Any
+
+
+class EpochGraph:
+    """The training and evaluation graphs of one architecture, optimizer and batch size.
+
+    A graph is traced on a template: a model of that architecture and its optimizer. To run it
+    on another model, that model's variables take the place of the template's.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The template, built by `build_mlp` and compiled.
+    batch_size : int
+        Rows of a minibatch.
+    dropout : bool
+        Whether hidden units are dropped at all.
+
+    Attributes
+    ----------
+    n_traces : int
+        How many graphs have been traced so far.
+    """
+
+    def __init__(self, model, batch_size, dropout):
+        self.n_traces = 0
+        self._model = model
+        self._layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+        self._hidden_sizes = [layer.units for layer in self._layers[:-1]]
+        self._batch_size = batch_size
+        self._dropout = dropout and bool(self._hidden_sizes)
+        self._traced = {}
+        self._lock = threading.Lock()
+
+    def train(self, model, rows, order, seed, dropout_rate):
+        """Train `model` in place for one epoch.
+
+        Parameters
+        ----------
+        model : keras.Model
+            A compiled model of this graph's architecture.
+        rows : Rows
+            Where the rows lie.
+        order : ndarray of int32, shape (n,)
+            The rows of this epoch, in the order in which they are used. The last batch is short
+            where `n` is no multiple of the batch size.
+        seed : int
+            Seed of this epoch's dropout masks.
+        dropout_rate : float
+            The probability that a hidden unit is dropped.
+
+        Returns
+        -------
+        loss, accuracy : float
+            Means over the epoch, as Keras reports them: the weighted cross-entropy of each batch
+            before its update, and the share of rows then read rightly, both with dropout on.
+        """
+        n_full, n_rest = divmod(len(order), self._batch_size)
+        inputs = [rows.X, rows.y, rows.weight, tf.constant(order), tf.constant(np.int32(seed))]
+        inputs.append(tf.constant(np.float32(dropout_rate)))
+        totals = np.zeros(2)
+        if n_full:
+            run = [*inputs, tf.constant(np.int32(0)), tf.constant(np.int32(n_full))]
+            totals += self._run("batches", self._trace_batches, run, model)
+        if n_rest:
+            start = tf.constant(np.int32(n_full * self._batch_size))
+            totals += self._run("rest", self._trace_rest, [*inputs, start], model)
+        loss, accuracy = totals / len(order)
+        return float(loss), float(accuracy)
+
+    def evaluate(self, model, rows, order):
+        """Return the mean weighted cross-entropy and the accuracy of `model` on some rows.
+
+        Parameters
+        ----------
+        model : keras.Model
+            A model of this graph's architecture.
+        rows : Rows
+            Where the rows lie.
+        order : ndarray of int32, shape (n,)
+            Which rows to evaluate.
+
+        Returns
+        -------
+        loss, accuracy : float
+            Without dropout.
+        """
+        run = [rows.X, rows.y, rows.weight, tf.constant(order), tf.constant(np.int32(0))]
+        loss, accuracy = self._run("evaluate", self._trace_evaluate, run, model) / len(order)
+        return float(loss), float(accuracy)
+
+    # The steps of the mathematics.
+
+    def _forward(self, x, masks):
+        """Return the logits of a batch; `masks` holds a factor for every hidden unit, or is ()."""
+        h = x
+        for i, layer in enumerate(self._layers):
+            h = tf.nn.bias_add(tf.matmul(h, layer.kernel.value), layer.bias.value)
+            if i < len(self._hidden_sizes):
+                h = layer.activation(h)
+                if masks:
+                    h = h * masks[i]
+        return h
+
+    def _step(self, x, y, weight, masks):
+        """Update the weights on one batch; return the sums of its losses and of its hits."""
+        variables = self._model.trainable_variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            logits = self._forward(x, masks)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
+            loss = tf.reduce_sum(losses * weight)
+            mean_loss = loss / tf.cast(tf.shape(x)[0], tf.float32)
+        gradients = tape.gradient(mean_loss, [variable.value for variable in variables])
+        apply_gradients(self._model.optimizer, gradients, variables)
+        return loss, _count_hits(logits, y)
+
+    def _draw_masks(self, n_rows, key, counter, rate):
+        """Draw dropout factors, 0 or 1 / (1 - rate), for `n_rows` rows.
+
+        A random number of 16 bits decides: the rate is kept within 1 / 65536, and one call of
+        the generator gives twice as many of them.
+        """
+        if not self._dropout:
+            return ()
+        n_units = sum(self._hidden_sizes)
+        words = tf.raw_ops.StatelessRandomUniformFullIntV2(
+            shape=tf.stack([(n_rows * n_units + 1) // 2]),
+            key=tf.cast(tf.stack([key]), tf.uint64),
+            # Philox counts on in the low word: the high one keeps the draws apart.
+            counter=tf.cast(tf.stack([0, counter]), tf.uint64),
+            alg=1,  # Philox, the same numbers on every machine
+            dtype=tf.uint32,
+        )
+        numbers = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[: n_rows * n_units]
+        kept = tf.cast(numbers, tf.float32) >= tf.round(rate * 65536)
+        factors = tf.cast(kept, tf.float32) * (1 / (1 - rate))
+        return tf.split(tf.reshape(factors, [n_rows, n_units]), self._hidden_sizes, axis=1)
+
+    # The graphs.
+
+    def _trace_batches(self, X, y, weight, order, seed, rate, start, stop):
+        """Trace the loop over the full batches `start` to `stop`."""
+        self.n_traces += 1
+        size = self._batch_size
+        chunk = max(1, _MASK_ELEMENTS // (size * max(1, sum(self._hidden_sizes))))
+
+        def train_chunk(first, loss, hits):
+            masks = self._draw_masks(chunk * size, seed, first, rate)
+
+            def train_batch(batch, loss, hits):
+                rows = tf.ensure_shape(order[batch * size : (batch + 1) * size], [size])
+                place = (batch - first) * size
+                batch_masks = [tf.ensure_shape(m[place : place + size], [size, None]) for m in masks]
+                batch_loss, batch_hits = self._step(
+                    tf.gather(X, rows), tf.gather(y, rows), tf.gather(weight, rows), batch_masks
+                )
+                return batch + 1, loss + batch_loss, hits + batch_hits
+
+            end = tf.minimum(first + chunk, stop)
+            return tf.while_loop(lambda batch, *_: batch < end, train_batch, [first, loss, hits])
+
+        # Sums start from an argument: TensorFlow 2.21's single-threaded executor crashes on a
+        # loop whose every start value is a constant.
+        zero = tf.cast(start, tf.float32) * 0
+        _, loss, hits = tf.while_loop(
+            lambda first, *_: first < stop, train_chunk, [start, zero, zero]
+        )
+        return loss, hits
+
+    def _trace_rest(self, X, y, weight, order, seed, rate, start):
+        """Trace the last, short batch."""
+        self.n_traces += 1
+        rows = order[start:]
+        masks = self._draw_masks(tf.size(rows), seed, start + 1, rate)
+        return self._step(tf.gather(X, rows), tf.gather(y, rows), tf.gather(weight, rows), masks)
+
+    def _trace_evaluate(self, X, y, weight, order, start):
+        """Trace the evaluation of all rows of `order`."""
+        self.n_traces += 1
+
+        def evaluate_chunk(first, loss, hits):
+            rows = order[first : first + _EVALUATION_ROWS]
+            logits, labels = self._forward(tf.gather(X, rows), ()), tf.gather(y, rows)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+            loss += tf.reduce_sum(losses * tf.gather(weight, rows))
+            return first + _EVALUATION_ROWS, loss, hits + _count_hits(logits, labels)
+
+        zero = tf.cast(start, tf.float32) * 0
+        _, loss, hits = tf.while_loop(
+            lambda first, *_: first < tf.size(order), evaluate_chunk, [start, zero, zero]
+        )
+        return loss, hits
+
+    # Running them.
+
+    def _run(self, name, trace, inputs, model):
+        """Run the graph called `name` on `model`, tracing it where that has not happened yet."""
+        with self._lock:
+            if name not in self._traced:
+                self._traced[name] = _trace(trace, inputs, _state_of(self._model))
+        graph, places = self._traced[name]
+        handles = [variable.handle for variable in _state_of(model)]
+        captured = [handles[place] if isinstance(place, int) else place for place in places]
+        arguments = [*inputs, *captured]
+        if tf.config.list_logical_devices("GPU"):
+            return np.array(
+                tf.raw_ops.StatefulPartitionedCall(args=arguments, Tout=[tf.float32] * 2, f=graph)
+            )
+        # MapDefun is the operation that bounds the threads of one function without touching the
+        # process's thread pools. It maps over one unused number here.
+        loss, hits = tf.raw_ops.MapDefun(
+            arguments=[tf.constant([0])],
+            captured_inputs=arguments,
+            output_types=[tf.float32] * 2,
+            output_shapes=[[], []],
+            f=graph,
+            max_intra_op_parallelism=1,
+        )
+        return np.array([loss[0], hits[0]])
+
+
+def _trace(function, inputs, variables):
+    """Trace `function`; return the graph, and for each captured input its place in `variables`.
+
+    Captured inputs that are no variable (constants) stand in the list themselves.
+    """
+    specs = [tf.TensorSpec([None] * x.shape.rank, x.dtype) for x in inputs]
+    specs[0] = tf.TensorSpec([None, inputs[0].shape[1]], inputs[0].dtype)
+    gpu = bool(tf.config.list_logical_devices("GPU"))
+    # Tracing for the single-threaded executor keeps loops as one operation each, as it needs.
+    with function_executor_type("" if gpu else _SINGLE_THREADED):
+        body = tf.function(function, autograph=False).get_concrete_function(*specs)
+    if not gpu:
+
+        def in_one_thread(unused, *arguments):
+            return tf.raw_ops.StatefulPartitionedCall(
+                args=[*arguments, *body.captured_inputs],
+                Tout=[tf.float32] * 2,
+                f=body,
+                executor_type=_SINGLE_THREADED,
+            )
+
+        outer = tf.function(in_one_thread, autograph=False)
+        graph = outer.get_concrete_function(tf.TensorSpec([], tf.int32), *specs)
+    else:
+        graph = body
+    place_of = {id(variable.handle): place for place, variable in enumerate(variables)}
+    return graph, [place_of.get(id(tensor), tensor) for tensor in graph.captured_inputs]
+
+
+def _state_of(model):
+    """Return every variable that training reads or writes, in the same order for all models."""
+    return [v.value for v in (*model.trainable_variables, *model.optimizer.variables)]
+
+
+def _count_hits(logits, labels):
+    """Count the rows whose largest logit is that of their label."""
+    guesses = tf.argmax(logits, axis=1, output_type=tf.int32)
+    return tf.reduce_sum(tf.cast(tf.equal(guesses, labels), tf.float32))
+
+
+_graphs: OrderedDict[tuple, EpochGraph] = OrderedDict()
+_graphs_lock = threading.Lock()
+
+
+def epoch_graph(build, model_key, optimizer, batch_size, dropout):
+    """Return the graph for an architecture, the one from an earlier fit where there is one.
+
+    Parameters
+    ----------
+    build : callable
+        Called without arguments to make a compiled template model where none is kept.
+    model_key : hashable
+        What the architecture depends on.
+    optimizer : keras.optimizers.Optimizer
+        The optimizer to train with. Its learning rate, where that is a number, is a variable of
+        the graph and no part of the key.
+    batch_size : int
+        Rows of a minibatch.
+    dropout : bool
+        Whether hidden units are dropped at all; the rate itself is an input of the graph.
+
+    Returns
+    -------
+    graph : EpochGraph
+        The graph, shared by all models of that architecture.
+    """
+    config = optimizer.get_config()
+    if not isinstance(config["learning_rate"], dict):
+        del config["learning_rate"]
+    config.pop("name", None)
+    described = json.dumps(config, sort_keys=True, default=repr)
+    key = (model_key, type(optimizer), described, batch_size, dropout)
+    with _graphs_lock:
+        if key not in _graphs:
+            _graphs[key] = EpochGraph(build(), batch_size, dropout)
+            if len(_graphs) > _MAX_GRAPHS:
+                _graphs.popitem(last=False)
+        _graphs.move_to_end(key)
+        return _graphs[key]
