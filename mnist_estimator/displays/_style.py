@@ -66,7 +66,9 @@ def read_with_confidence(estimator, X):
 
 
 def percent(probability):
-    """Return a probability in words; never 100 % or 0 % for what is not certain."""
-    if 0.995 <= probability < 1:
-        return ">99%"
-    return "<1%" if 0 < probability < 0.005 else f"{probability:.0%}"
+    """Return a probability in words, with a decimal near 0 and 1; 100 % only for what is 1."""
+    if 0.9995 <= probability < 1:
+        return ">99.9%"
+    if 0 < probability < 0.0005:
+        return "<0.1%"
+    return f"{probability:.0%}" if 0.01 <= probability < 0.985 else f"{probability:.1%}"

@@ -28,10 +28,10 @@ def test_from_estimator_reads_the_first_images(fitted, held_out):
 def test_misread_images_are_framed_and_told():
     X = np.eye(4, dtype=np.uint8).reshape(4, 2, 2)
     display = DigitsDisplay.from_predictions(
-        X, [4, 9, 1, 7], [4, 4, 1, 7], confidences=[0.87, 0.6, 0.9999, 1.0]
+        X, [4, 9, 1, 7], [4, 4, 1, 7], confidences=[0.87, 0.6, 0.9999, 0.992]
     )
-    assert captions(display) == ["4\n87% sure", "9 read as 4\n60% sure", "1\n>99% sure",
-                                 "7\n100% sure"]  # fmt: skip
+    assert captions(display) == ["4\n87% sure", "9 read as 4\n60% sure", "1\n>99.9% sure",
+                                 "7\n99.2% sure"]  # fmt: skip
     frames = [frame.get_linewidth() for frame in display.ax_.patches]
     assert frames[1] > max(frames[0], frames[2], frames[3])
     assert display.ax_.texts[1].get_fontweight() == "bold"
@@ -42,8 +42,8 @@ def test_whichever_labels_are_known_are_told():
     X = np.zeros((2, 9))
     assert captions(DigitsDisplay.from_predictions(X, [1, 2], [1, 3])) == ["1", "2 read as 3"]
     assert captions(DigitsDisplay.from_predictions(X, ["b", "a"])) == ["b", "a"]
-    unlabelled = DigitsDisplay.from_predictions(X, y_pred=[3, 5], confidences=[0.001, 0.5])
-    assert captions(unlabelled) == ["read as 3\n<1% sure", "read as 5\n50% sure"]
+    unlabelled = DigitsDisplay.from_predictions(X, y_pred=[3, 5], confidences=[0.0001, 0.5])
+    assert captions(unlabelled) == ["read as 3\n<0.1% sure", "read as 5\n50% sure"]
     bare = DigitsDisplay.from_predictions(X[:1])
     assert captions(bare) == [""]
     assert bare.ax_.get_title() == "1 digit"
