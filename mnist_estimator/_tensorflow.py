@@ -43,7 +43,7 @@ try:
         import keras
         import tensorflow as tf
         from scikeras.utils.random_state import tensorflow_random_state
-        from scikeras.wrappers import KerasClassifier
+        from scikeras.wrappers import BaseWrapper, KerasClassifier
         from tensorflow.python.eager.context import function_executor_type
 
         # The libraries speak again when the devices are set up, which the first tensor does.
@@ -52,4 +52,11 @@ finally:
     if not level_was_set:
         del os.environ["TF_CPP_MIN_LOG_LEVEL"]
 
-__all__ = ["KerasClassifier", "function_executor_type", "keras", "tensorflow_random_state", "tf"]
+__all__ = [
+    "BaseWrapper",
+    "KerasClassifier",
+    "function_executor_type",
+    "keras",
+    "tensorflow_random_state",
+    "tf",
+]

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import ClassifierTags, check_random_state, compute_class_weight
+from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -17,7 +17,7 @@ from mnist_estimator._epoch_loop import (
     train_by_keras,
 )
 from mnist_estimator._holdout import stratified_holdout
-from mnist_estimator._tensorflow import KerasClassifier, keras, tf
+from mnist_estimator._tensorflow import BaseWrapper, KerasClassifier, keras, tf
 from mnist_estimator.training import Rows, epoch_graph
 
 # Rows that one prediction takes at once: the activations stay in the processor's cache.
@@ -26,7 +26,13 @@ _LARGEST_SEED = 2**31 - 1
 
 
 def build_mlp(
-    n_features, n_classes, hidden_layer_sizes=(128, 64), *, activation="relu", dropout=0.2, seed=None
+    n_features,
+    n_classes,
+    hidden_layer_sizes=(128, 64),
+    *,
+    activation="relu",
+    dropout=0.2,
+    seed=None,
 ):
     """Build the network: Dense and Dropout layers, then softmax.
 
@@ -75,7 +81,22 @@ def build_mlp(
     return keras.Model(inputs, outputs, name="mlp")
 
 
-class KerasMLPClassifier(KerasClassifier):
+class _MethodOrder(type):
+    """Give a subclass of SciKeras' classifier the method order that scikit-learn asks for.
+
+    SciKeras (0.13, no longer maintained) lists `ClassifierMixin` behind `BaseEstimator`, so that
+    scikit-learn 1.6 and newer takes its classifiers for no classifiers, and cross-validation
+    silently stops to stratify. And its `BaseWrapper` takes an estimator's parameters from its
+    instance dictionary and describes it by `_more_tags`, which scikit-learn no longer accepts.
+    """
+
+    def mro(cls):
+        order = [c for c in super().mro() if c not in (ClassifierMixin, BaseWrapper)]
+        order.insert(order.index(BaseEstimator), ClassifierMixin)
+        return order
+
+
+class KerasMLPClassifier(KerasClassifier, metaclass=_MethodOrder):
     """A multilayer perceptron classifier: SciKeras' `KerasClassifier`, trained as one graph.
 
     It minimises the cross-entropy of a softmax output by minibatch gradient descent. Each epoch
@@ -217,13 +238,6 @@ class KerasMLPClassifier(KerasClassifier):
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
-
-    # SciKeras takes an estimator's parameters from its instance dictionary, and routes those
-    # with a prefix ("fit__epochs"). Here they are the constructor's, as everywhere in scikit-learn.
-    _get_param_names = classmethod(BaseEstimator._get_param_names.__func__)
-    set_params = BaseEstimator.set_params
-    __repr__ = BaseEstimator.__repr__
-    score = ClassifierMixin.score
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -370,9 +384,7 @@ class KerasMLPClassifier(KerasClassifier):
 
         architecture = (X.shape[1], len(classes), sizes)
         model = self.model_ if go_on else self._build(architecture, self._rng)
-        history = self._train(
-            model, architecture, X, codes, weight, train, validation, epochs
-        )
+        history = self._train(model, architecture, X, codes, weight, train, validation, epochs)
         if go_on:
             history = {name: self.history_.get(name, []) + new for name, new in history.items()}
         self.model_, self.classes_, self.history_ = model, classes, history
@@ -402,9 +414,7 @@ class KerasMLPClassifier(KerasClassifier):
             self.dropout > 0,
         )
         rows = Rows(tf.constant(X), tf.constant(codes), tf.constant(weight))
-        return train_by_graph(
-            graph, model, rows, train, validation, dropout=self.dropout, **common
-        )
+        return train_by_graph(graph, model, rows, train, validation, dropout=self.dropout, **common)
 
     def _build(self, architecture, rng):
         """Return a new, compiled model."""
@@ -480,13 +490,6 @@ class KerasMLPClassifier(KerasClassifier):
             for variable, value in zip(state, values, strict=True):
                 variable.assign(value)
             raise
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.estimator_type = "classifier"
-        tags.classifier_tags = ClassifierTags()
-        tags.target_tags.required = True
-        return tags
 
 
 def _encode_labels(y, classes):
