@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -17,6 +17,7 @@ from mnist_estimator._epoch_loop import (
     train_by_keras,
 )
 from mnist_estimator._holdout import stratified_holdout
+from mnist_estimator._targets import class_factors, encode_labels
 from mnist_estimator._tensorflow import BaseWrapper, KerasClassifier, keras, tf
 from mnist_estimator.training import Rows, epoch_graph
 
@@ -360,7 +361,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=_MethodOrder):
         check_classification_targets(y)
         if go_on:
             classes = self.classes_
-        codes, classes = _encode_labels(y, classes)
+        codes, classes = encode_labels(y, classes)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float32)
         if weight.min() < 0 or not weight.any():
             raise ValueError(
@@ -380,7 +381,8 @@ class KerasMLPClassifier(KerasClassifier, metaclass=_MethodOrder):
             train, validation = train[kept], train[held_out]
         if self.class_weight is not None:
             weight = weight.copy()
-            weight[train] *= self._class_factors(classes, codes[train])[codes[train]]
+            factors = class_factors(self.class_weight, classes, codes[train])
+            weight[train] *= factors[codes[train]]
 
         architecture = (X.shape[1], len(classes), sizes)
         model = self.model_ if go_on else self._build(architecture, self._rng)
@@ -441,7 +443,8 @@ class KerasMLPClassifier(KerasClassifier, metaclass=_MethodOrder):
         if not all(isinstance(size, Integral) and size > 0 for size in sizes):
             raise ValueError(
                 "The 'hidden_layer_sizes' parameter of KerasMLPClassifier must be a tuple of "
-                f"ints of 1 or more, () for a linear model. Got {self.hidden_layer_sizes!r} instead."
+                f"ints of 1 or more, () for a linear model. Got {self.hidden_layer_sizes!r} "
+                "instead."
             )
         for name, registry in (("activation", keras.activations), ("optimizer", keras.optimizers)):
             value = getattr(self, name)
@@ -460,21 +463,6 @@ class KerasMLPClassifier(KerasClassifier, metaclass=_MethodOrder):
             )
         return tuple(int(size) for size in sizes)
 
-    def _class_factors(self, classes, codes):
-        """Return what a row of each class counts by `class_weight`."""
-        if self.class_weight == "balanced":
-            present = np.unique(codes)
-            factors = np.ones(len(classes), np.float32)
-            factors[present] = compute_class_weight("balanced", classes=present, y=codes)
-            return factors
-        unknown = set(self.class_weight) - set(classes.tolist())
-        if unknown:
-            raise ValueError(
-                f"class_weight names the classes {sorted(unknown, key=str)}, which y does not "
-                f"have. Its classes are {classes.tolist()}."
-            )
-        return np.array([self.class_weight.get(c, 1) for c in classes.tolist()], np.float32)
-
     @contextmanager
     def _unchanged_on_failure(self):
         """Leave the classifier as it was if the block fails, on Ctrl-C too."""
@@ -490,23 +478,3 @@ class KerasMLPClassifier(KerasClassifier, metaclass=_MethodOrder):
             for variable, value in zip(state, values, strict=True):
                 variable.assign(value)
             raise
-
-
-def _encode_labels(y, classes):
-    """Return the int32 index of each label among `classes` (None: those of `y`), and the classes."""
-    if classes is None:
-        classes, codes = np.unique(y, return_inverse=True)
-    else:
-        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-        unknown = np.unique(y[classes[codes] != y])
-        if len(unknown):
-            raise ValueError(
-                f"y has the labels {unknown.tolist()}, which are not among the classes of the "
-                f"first call, {classes.tolist()}."
-            )
-    if len(classes) < 2:
-        raise ValueError(
-            "KerasMLPClassifier needs samples of at least 2 classes in y. Got one class: "
-            f"{classes.tolist()}."
-        )
-    return codes.astype(np.int32), classes

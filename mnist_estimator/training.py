@@ -209,7 +209,7 @@ class EpochGraph:
                     tf.ensure_shape(m[place : place + size], [size, None]) for m in masks
                 ]
                 batch_loss, batch_hits = self._step(
-                    tf.gather(X, rows), tf.gather(y, rows), tf.gather(weight, rows), batch_masks
+                    tf.gather(X, rows), tf.gather(y, rows), tf.gather(weight, rows), factors
                 )
                 return batch + 1, loss + batch_loss, hits + batch_hits
 

@@ -1,0 +1,80 @@
+"""Labels as class indexes, and what a row of each class counts."""
+
+import numpy as np
+from sklearn.utils import compute_class_weight
+
+
+def encode_labels(y, classes):
+    """Turn labels into class indexes.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows,)
+        Labels.
+    classes : ndarray of shape (n_classes,) or None
+        The sorted classes; None takes those of `y`.
+
+    Returns
+    -------
+    codes : ndarray of int32, shape (n_rows,)
+        The index of each label among the classes.
+    classes : ndarray of shape (n_classes,)
+        The sorted classes.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two classes, or `y` has a label that is not among them.
+    """
+    if classes is None:
+        classes, codes = np.unique(y, return_inverse=True)
+    else:
+        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+        unknown = np.unique(y[classes[codes] != y])
+        if len(unknown):
+            raise ValueError(
+                f"y has the labels {unknown.tolist()}, which are not among the classes of the "
+                f"first call, {classes.tolist()}."
+            )
+    if len(classes) < 2:
+        raise ValueError(
+            "KerasMLPClassifier needs samples of at least 2 classes in y. Got one class: "
+            f"{classes.tolist()}."
+        )
+    return codes.astype(np.int32), classes
+
+
+def class_factors(class_weight, classes, codes):
+    """Return what a row of each class counts.
+
+    Parameters
+    ----------
+    class_weight : dict or "balanced"
+        The weight of each class (1 where it names none), or each class alike.
+    classes : ndarray of shape (n_classes,)
+        The classes.
+    codes : ndarray of int, shape (n_rows,)
+        The class indexes of the training rows.
+
+    Returns
+    -------
+    factors : ndarray of float32, shape (n_classes,)
+        One factor a class.
+
+    Raises
+    ------
+    ValueError
+        If `class_weight` names a class that is none.
+    """
+    if class_weight == "balanced":
+        present = np.unique(codes)
+        factors = np.ones(len(classes), np.float32)
+        factors[present] = compute_class_weight("balanced", classes=present, y=codes)
+        return factors
+    unknown = set(class_weight) - set(classes.tolist())
+    if unknown:
+        raise ValueError(
+            f"class_weight names the classes {sorted(unknown, key=str)}, which y does not "
+            f"have. Its classes are {classes.tolist()}."
+        )
+    return np.array([class_weight.get(c, 1) for c in classes.tolist()], np.float32)
