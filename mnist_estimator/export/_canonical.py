@@ -94,6 +94,9 @@ def _rename_nodes(nodes, names, opsets, counter):
                 inner = attribute.g
                 inner.name = f"{node.name}.{attribute.name}"
                 del inner.value_info[:]
+                for value in (*inner.input, *inner.output):
+                    for dimension in value.type.tensor_type.shape.dim:
+                        dimension.ClearField("dim_param")
                 for value in (*inner.input, *inner.initializer):
                     value.name = rename(value.name, f"{inner.name}.{len(names)}")
                 _rename_nodes(inner.node, names, opsets, counter)

@@ -125,7 +125,7 @@ def _join(parent, child):
 
 
 def _copy_estimator(estimator, name, found, memo):
-    from scikeras.wrappers import BaseWrapper
+    from scikeras.wrappers import KerasClassifier, KerasRegressor
 
     if isinstance(estimator, BaseSearchCV):
         if not hasattr(estimator, "best_estimator_"):
@@ -136,7 +136,7 @@ def _copy_estimator(estimator, name, found, memo):
         return _copy(estimator.best_estimator_, name, found, memo)
     if isinstance(estimator, FrozenEstimator):
         return _copy(estimator.estimator, name, found, memo)
-    if isinstance(estimator, (BaseWrapper, PixelScaler)):
+    if isinstance(estimator, (KerasClassifier, KerasRegressor, PixelScaler)):
         register_subclass(type(estimator))
         copied = _shallow(estimator, type(estimator))
         (found.scalers if isinstance(estimator, PixelScaler) else found.networks).append(copied)

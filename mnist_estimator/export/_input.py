@@ -79,8 +79,11 @@ def describe_input(estimator, X, columns_as):
         If `X` holds no numbers, has another number of features than in `fit`, or a column whose
         name cannot be an input's.
     """
-    shape = getattr(first_step(estimator), "input_shape_", ())
-    if int(np.prod(shape)) != estimator.n_features_in_:
+    first = first_step(estimator)
+    shape = getattr(first, "input_shape_", ())
+    if hasattr(first, "model_"):
+        shape = first.model_.input_shape[1:]
+    if len(shape) < 2 and int(np.prod(shape)) != estimator.n_features_in_:
         # The first step sees a part of the features only, or does not look at their shape.
         shape = (estimator.n_features_in_,)
     if X is None:

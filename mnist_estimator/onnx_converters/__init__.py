@@ -57,8 +57,9 @@ def register_converters():
     >>> from mnist_estimator.onnx_converters import register_converters
     >>> register_converters()
     """
-    from scikeras.wrappers import KerasClassifier, KerasRegressor
+    from scikeras.wrappers import KerasRegressor
 
+    from mnist_estimator._tensorflow import KerasClassifier
     from mnist_estimator.neural_network import KerasMLPClassifier
     from mnist_estimator.pipeline import PixelPipeline
 
@@ -97,7 +98,9 @@ def register_subclass(step):
     ...     '''Scale scans of ink drawings.'''
     >>> register_subclass(InkScaler)
     """
-    from scikeras.wrappers import KerasClassifier, KerasRegressor
+    from scikeras.wrappers import KerasRegressor
+
+    from mnist_estimator._tensorflow import KerasClassifier  # first: it keeps TensorFlow quiet
 
     if issubclass(step, PixelScaler):
         update_registered_converter(

@@ -4,7 +4,8 @@ import logging
 import warnings
 from contextlib import contextmanager
 
-from onnx import defs, version_converter
+import numpy as np
+from onnx import TensorProto, defs, helper, numpy_helper, version_converter
 
 from mnist_estimator.exceptions import ExportError
 
@@ -32,8 +33,9 @@ def network_to_onnx(model, target_opset):
     ExportError
         If the model has several inputs or outputs, or a layer that tf2onnx cannot convert.
     """
-    import tensorflow as tf
     import tf2onnx
+
+    from mnist_estimator._tensorflow import tf
 
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ExportError(
@@ -46,7 +48,10 @@ def network_to_onnx(model, target_opset):
     inference = tf.function(lambda X: model(X, training=False), autograph=False)
     with quiet_conversion():
         network, _ = tf2onnx.convert.from_function(
-            inference, input_signature=signature, opset=min(target_opset, _TF2ONNX_MAX_OPSET)
+            inference,
+            input_signature=signature,
+            opset=min(target_opset, _TF2ONNX_MAX_OPSET),
+            custom_op_handlers={"Erfc": (_convert_erfc, []), "Expm1": (_convert_expm1, [])},
         )
     for node in network.graph.node:
         if not defs.has(node.op_type, _TF2ONNX_MAX_OPSET, node.domain):
@@ -55,9 +60,71 @@ def network_to_onnx(model, target_opset):
                 f"{node.name!r}), which tf2onnx cannot convert to ONNX. Replace that layer by one "
                 "made of standard operations."
             )
+    _spell_out_omitted_inputs(network.graph)
     if target_opset > _TF2ONNX_MAX_OPSET:
         network = version_converter.convert_version(network, target_opset)
     return network
+
+
+def _convert_erfc(context, node, name, arguments):
+    """erfc(x) = 1 - erf(x), in Keras' gelu; tf2onnx does not know it."""
+    _replace_by_difference(context, node, name, "Erf", one_first=True)
+
+
+def _convert_expm1(context, node, name, arguments):
+    """expm1(x) = exp(x) - 1, in Keras' celu; tf2onnx does not know it."""
+    _replace_by_difference(context, node, name, "Exp", one_first=False)
+
+
+def _replace_by_difference(context, node, name, function, *, one_first):
+    (given,), outputs = node.input, node.output[:]
+    described = {"shapes": [context.get_shape(given)], "dtypes": [context.get_dtype(given)]}
+    context.remove_node(node.name)
+    value = context.make_node(function, [given], **described).output[0]
+    one = context.make_const(f"{name}_one", np.array(1, dtype=np.float32)).output[0]
+    operands = [one, value] if one_first else [value, one]
+    context.make_node("Sub", operands, name=name, outputs=outputs, **described)
+
+
+def _spell_out_omitted_inputs(graph):
+    """Write the inputs that nodes leave out, and name their unused outputs.
+
+    An omitted input has an empty name, over which skl2onnx falls when it orders the nodes.
+    """
+    ordered = []
+    for i, node in enumerate(graph.node):
+        node.output[:] = [name or f"unused_{i}_{j}" for j, name in enumerate(node.output)]
+        while node.input and not node.input[-1]:
+            del node.input[-1]
+        if "" in node.input:
+            ordered += _omitted_inputs(node, f"omitted_{i}")
+        ordered.append(node)
+    del graph.node[:]
+    graph.node.extend(ordered)
+
+
+def _omitted_inputs(node, name):
+    """Return the nodes that make what a node leaves out, and let it read that."""
+    places = [i for i, given in enumerate(node.input) if not given]
+    if node.op_type in ("LSTM", "GRU", "RNN") and places == [4]:
+        # Sequence lengths, of shape (batch,): every sequence is as long as the input (T, batch, n).
+        steps, batch, length = f"{name}_steps", f"{name}_batch", f"{name}_length"
+        made = [
+            helper.make_node("Shape", node.input[:1], [steps], start=0, end=1),
+            helper.make_node("Cast", [steps], [length], to=TensorProto.INT32),
+            helper.make_node("Shape", node.input[:1], [batch], start=1, end=2),
+            helper.make_node("Expand", [length, batch], [name]),
+        ]
+    elif node.op_type == "Resize" and places == [1]:
+        empty = numpy_helper.from_array(np.zeros(0, dtype=np.float32))
+        made = [helper.make_node("Constant", [], [name], value=empty)]
+    else:
+        raise ExportError(
+            f"tf2onnx leaves out the inputs {places} of {node.op_type!r} ({node.name}), which "
+            "skl2onnx cannot read. Replace that layer."
+        )
+    node.input[places[0]] = name
+    return made
 
 
 @contextmanager
