@@ -1,10 +1,9 @@
 """KerasMLPClassifier: a multilayer perceptron as a scikit-learn classifier."""
 
-from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
@@ -17,8 +16,10 @@ from mnist_estimator._epoch_loop import (
     train_by_keras,
 )
 from mnist_estimator._holdout import stratified_holdout
+from mnist_estimator._mlp import build_mlp as build_mlp
+from mnist_estimator._scikeras import MethodOrder, unchanged_on_failure
 from mnist_estimator._targets import class_factors, encode_labels
-from mnist_estimator._tensorflow import BaseWrapper, KerasClassifier, keras, tf
+from mnist_estimator._tensorflow import KerasClassifier, keras, tf
 from mnist_estimator.training import Rows, epoch_graph
 
 # Rows that one prediction takes at once: the activations stay in the processor's cache.
@@ -26,78 +27,7 @@ _PREDICTION_ROWS = 4096
 _LARGEST_SEED = 2**31 - 1
 
 
-def build_mlp(
-    n_features,
-    n_classes,
-    hidden_layer_sizes=(128, 64),
-    *,
-    activation="relu",
-    dropout=0.2,
-    seed=None,
-):
-    """Build the network: Dense and Dropout layers, then softmax.
-
-    Parameters
-    ----------
-    n_features : int
-        Inputs of the network.
-    n_classes : int
-        Outputs of the network.
-    hidden_layer_sizes : tuple of int, default=(128, 64)
-        Units of each hidden layer; empty for a linear model.
-    activation : str or callable, default="relu"
-        The hidden units' activation, as `keras.activations.get` takes it.
-    dropout : float, default=0.2
-        The probability that a hidden unit is dropped while training, in [0, 1).
-    seed : int, default=None
-        Seed of the start weights and of the Dropout layers; None draws one.
-
-    Returns
-    -------
-    model : keras.Model
-        The network, not compiled. Weights start as Glorot and Bengio (2010) draw them, uniformly,
-        biases at 0.
-
-    Examples
-    --------
-    >>> from mnist_estimator.neural_network import build_mlp
-    >>> build_mlp(784, 10).count_params()
-    109386
-    """
-    rng = np.random.default_rng(seed)
-
-    def draw_seed():
-        return int(rng.integers(_LARGEST_SEED))
-
-    h = inputs = keras.Input((n_features,), name="pixels")
-    for i, size in enumerate(hidden_layer_sizes, start=1):
-        start = keras.initializers.GlorotUniform(seed=draw_seed())
-        h = keras.layers.Dense(size, activation, kernel_initializer=start, name=f"hidden_{i}")(h)
-        if dropout:
-            h = keras.layers.Dropout(dropout, seed=draw_seed(), name=f"dropout_{i}")(h)
-    start = keras.initializers.GlorotUniform(seed=draw_seed())
-    outputs = keras.layers.Dense(
-        n_classes, "softmax", kernel_initializer=start, name="probabilities"
-    )(h)
-    return keras.Model(inputs, outputs, name="mlp")
-
-
-class _MethodOrder(type):
-    """Give a subclass of SciKeras' classifier the method order that scikit-learn asks for.
-
-    SciKeras (0.13, no longer maintained) lists `ClassifierMixin` behind `BaseEstimator`, so that
-    scikit-learn 1.6 and newer takes its classifiers for no classifiers, and cross-validation
-    silently stops to stratify. And its `BaseWrapper` takes an estimator's parameters from its
-    instance dictionary and describes it by `_more_tags`, which scikit-learn no longer accepts.
-    """
-
-    def mro(cls):
-        order = [c for c in super().mro() if c not in (ClassifierMixin, BaseWrapper)]
-        order.insert(order.index(BaseEstimator), ClassifierMixin)
-        return order
-
-
-class KerasMLPClassifier(KerasClassifier, metaclass=_MethodOrder):
+class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
     """A multilayer perceptron classifier: SciKeras' `KerasClassifier`, trained as one graph.
 
     It minimises the cross-entropy of a softmax output by minibatch gradient descent. Each epoch
@@ -265,7 +195,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=_MethodOrder):
             is as it was before the call.
         """
         go_on = self.warm_start and hasattr(self, "model_")
-        with self._unchanged_on_failure():
+        with unchanged_on_failure(self):
             self._fit_rows(X, y, sample_weight, self.epochs, self.validation_split, go_on=go_on)
         return self
 
@@ -306,7 +236,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=_MethodOrder):
                 )
         elif not go_on:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        with self._unchanged_on_failure():
+        with unchanged_on_failure(self):
             self._fit_rows(X, y, sample_weight, 1, 0.0, go_on=go_on, classes=classes)
         return self
 
@@ -462,19 +392,3 @@ class KerasMLPClassifier(KerasClassifier, metaclass=_MethodOrder):
                 "to 0.2, for example."
             )
         return tuple(int(size) for size in sizes)
-
-    @contextmanager
-    def _unchanged_on_failure(self):
-        """Leave the classifier as it was if the block fails, on Ctrl-C too."""
-        before = vars(self).copy()
-        model = before.get("model_")
-        state = [] if model is None else [*model.weights, *model.optimizer.variables]
-        values = [variable.numpy() for variable in state]
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            for variable, value in zip(state, values, strict=True):
-                variable.assign(value)
-            raise

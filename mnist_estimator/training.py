@@ -205,9 +205,7 @@ class EpochGraph:
             def train_batch(batch, loss, hits):
                 rows = tf.ensure_shape(order[batch * size : (batch + 1) * size], [size])
                 place = (batch - first) * size
-                batch_masks = [
-                    tf.ensure_shape(m[place : place + size], [size, None]) for m in masks
-                ]
+                factors = [tf.ensure_shape(m[place : place + size], [size, None]) for m in masks]
                 batch_loss, batch_hits = self._step(
                     tf.gather(X, rows), tf.gather(y, rows), tf.gather(weight, rows), factors
                 )

@@ -1,0 +1,63 @@
+"""The network: Dense and Dropout layers of Keras."""
+
+import numpy as np
+
+from mnist_estimator._tensorflow import keras
+
+_LARGEST_SEED = 2**31 - 1
+
+
+def build_mlp(
+    n_features,
+    n_classes,
+    hidden_layer_sizes=(128, 64),
+    *,
+    activation="relu",
+    dropout=0.2,
+    seed=None,
+):
+    """Build the network: Dense and Dropout layers, then softmax.
+
+    Parameters
+    ----------
+    n_features : int
+        Inputs of the network.
+    n_classes : int
+        Outputs of the network.
+    hidden_layer_sizes : tuple of int, default=(128, 64)
+        Units of each hidden layer; empty for a linear model.
+    activation : str or callable, default="relu"
+        The hidden units' activation, as `keras.activations.get` takes it.
+    dropout : float, default=0.2
+        The probability that a hidden unit is dropped while training, in [0, 1).
+    seed : int, default=None
+        Seed of the start weights and of the Dropout layers; None draws one.
+
+    Returns
+    -------
+    model : keras.Model
+        The network, not compiled. Weights start as Glorot and Bengio (2010) draw them, uniformly,
+        biases at 0.
+
+    Examples
+    --------
+    >>> from mnist_estimator.neural_network import build_mlp
+    >>> build_mlp(784, 10).count_params()
+    109386
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw_seed():
+        return int(rng.integers(_LARGEST_SEED))
+
+    h = inputs = keras.Input((n_features,), name="pixels")
+    for i, size in enumerate(hidden_layer_sizes, start=1):
+        start = keras.initializers.GlorotUniform(seed=draw_seed())
+        h = keras.layers.Dense(size, activation, kernel_initializer=start, name=f"hidden_{i}")(h)
+        if dropout:
+            h = keras.layers.Dropout(dropout, seed=draw_seed(), name=f"dropout_{i}")(h)
+    start = keras.initializers.GlorotUniform(seed=draw_seed())
+    outputs = keras.layers.Dense(
+        n_classes, "softmax", kernel_initializer=start, name="probabilities"
+    )(h)
+    return keras.Model(inputs, outputs, name="mlp")

@@ -1,0 +1,46 @@
+"""What SciKeras' classifier lacks to be one of scikit-learn's."""
+
+from contextlib import contextmanager
+
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from mnist_estimator._tensorflow import BaseWrapper
+
+
+class MethodOrder(type):
+    """Give a subclass of SciKeras' classifier the method order that scikit-learn asks for.
+
+    SciKeras (0.13, no longer maintained) lists `ClassifierMixin` behind `BaseEstimator`, so that
+    scikit-learn 1.6 and newer takes its classifiers for no classifiers, and cross-validation
+    silently stops to stratify. And its `BaseWrapper` takes an estimator's parameters from its
+    instance dictionary and describes it by `_more_tags`, which scikit-learn no longer accepts.
+    """
+
+    def mro(cls):
+        order = [c for c in super().mro() if c not in (ClassifierMixin, BaseWrapper)]
+        order.insert(order.index(BaseEstimator), ClassifierMixin)
+        return order
+
+
+@contextmanager
+def unchanged_on_failure(estimator):
+    """Leave an estimator as it was if the block fails, on Ctrl-C too.
+
+    Parameters
+    ----------
+    estimator : KerasMLPClassifier
+        Its attributes are put back, and the weights and the optimizer of its model, which
+        training changes in place.
+    """
+    before = vars(estimator).copy()
+    model = before.get("model_")
+    state = [] if model is None else [*model.weights, *model.optimizer.variables]
+    values = [variable.numpy() for variable in state]
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        for variable, value in zip(state, values, strict=True):
+            variable.assign(value)
+        raise
