@@ -16,11 +16,11 @@ from mnist_estimator._epoch_loop import (
     train_by_keras,
 )
 from mnist_estimator._holdout import stratified_holdout
-from mnist_estimator._mlp import build_mlp as build_mlp
+from mnist_estimator._mlp import build_mlp
 from mnist_estimator._scikeras import MethodOrder, unchanged_on_failure
 from mnist_estimator._targets import class_factors, encode_labels
 from mnist_estimator._tensorflow import KerasClassifier, keras, tf
-from mnist_estimator.training import Rows, epoch_graph
+from mnist_estimator.training import epoch_graph, resident_rows
 
 # Rows that one prediction takes at once: the activations stay in the processor's cache.
 _PREDICTION_ROWS = 4096
@@ -345,7 +345,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
             self.batch_size,
             self.dropout > 0,
         )
-        rows = Rows(tf.constant(X), tf.constant(codes), tf.constant(weight))
+        rows = resident_rows(X, codes, weight)
         return train_by_graph(graph, model, rows, train, validation, dropout=self.dropout, **common)
 
     def _build(self, architecture, rng):

@@ -7,6 +7,8 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from mnist_estimator._aligned import aligned_empty
+
 # The grey levels of an 8-bit image run from 0 to 255.
 UINT8_MAX = 255.0
 
@@ -121,7 +123,8 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._check_pixels(X, reset=False)
         # The cast happens inside the division, a buffer at a time: no float64 copy of the images.
-        scaled = np.divide(X, np.float32(self.pixel_max_), dtype=np.float32, casting="unsafe")
+        scaled = aligned_empty(X.shape)
+        np.divide(X, np.float32(self.pixel_max_), out=scaled, dtype=np.float32, casting="unsafe")
         if self.clip:
             np.minimum(scaled, np.float32(1), out=scaled)
         return scaled

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from mnist_estimator._aligned import ALIGNMENT, aligned_empty
 from mnist_estimator._fused_optimizers import apply_gradients
 from mnist_estimator._tensorflow import function_executor_type, keras, tf
 
@@ -53,6 +54,32 @@ class Rows:
     X: Any
     y: Any
     weight: Any
+
+
+def resident_rows(X, codes, weight):
+    """Return labelled rows as tensors, without a copy of `X` where its memory allows it.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n_rows, n_features)
+        The features. They must not change while the rows are in use.
+    codes : ndarray of int32, shape (n_rows,)
+        The index of each row's class.
+    weight : ndarray of float32, shape (n_rows,)
+        What each row's loss counts.
+
+    Returns
+    -------
+    rows : Rows
+        The rows.
+    """
+    if X.ctypes.data % ALIGNMENT or not X.flags.writeable or not X.flags.c_contiguous:
+        aligned = aligned_empty(X.shape)
+        aligned[:] = X
+        X = aligned
+    return Rows(
+        tf.experimental.dlpack.from_dlpack(X.__dlpack__()), tf.constant(codes), tf.constant(weight)
+    )
 
 
 class EpochGraph:
@@ -170,26 +197,26 @@ class EpochGraph:
         return loss, _count_hits(logits, y)
 
     def _draw_masks(self, n_rows, key, counter, rate):
-        """Draw dropout factors, 0 or 1 / (1 - rate), for `n_rows` rows.
+        """Draw dropout factors, 0 or 1 / (1 - rate), for `n_rows` rows: an array a hidden layer.
 
         A random number of 16 bits decides: the rate is kept within 1 / 65536, and one call of
         the generator gives twice as many of them.
         """
-        if not self._dropout:
-            return ()
-        n_units = sum(self._hidden_sizes)
-        words = tf.raw_ops.StatelessRandomUniformFullIntV2(
-            shape=tf.stack([(n_rows * n_units + 1) // 2]),
-            key=tf.cast(tf.stack([key]), tf.uint64),
-            # Philox counts on in the low word: the high one keeps the draws apart.
-            counter=tf.cast(tf.stack([0, counter]), tf.uint64),
-            alg=1,  # Philox, the same numbers on every machine
-            dtype=tf.uint32,
-        )
-        numbers = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[: n_rows * n_units]
-        kept = tf.cast(numbers, tf.float32) >= tf.round(rate * 65536)
-        factors = tf.cast(kept, tf.float32) * (1 / (1 - rate))
-        return tf.split(tf.reshape(factors, [n_rows, n_units]), self._hidden_sizes, axis=1)
+        masks = []
+        for layer, n_units in enumerate(self._hidden_sizes if self._dropout else ()):
+            words = tf.raw_ops.StatelessRandomUniformFullIntV2(
+                shape=tf.stack([(n_rows * n_units + 1) // 2]),
+                key=tf.cast(tf.stack([key]), tf.uint64),
+                # Philox counts on in the low word: the high one keeps the draws apart.
+                counter=tf.cast(tf.stack([layer << 32, counter]), tf.uint64),
+                alg=1,  # Philox, the same numbers on every machine
+                dtype=tf.uint32,
+            )
+            numbers = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[: n_rows * n_units]
+            kept = tf.cast(numbers, tf.float32) >= tf.round(rate * 65536)
+            factors = tf.cast(kept, tf.float32) * (1 / (1 - rate))
+            masks.append(tf.reshape(factors, [n_rows, n_units]))
+        return masks
 
     # The graphs.
 
