@@ -20,7 +20,7 @@ from mnist_estimator._mlp import build_mlp
 from mnist_estimator._scikeras import MethodOrder, unchanged_on_failure
 from mnist_estimator._targets import class_factors, encode_labels
 from mnist_estimator._tensorflow import KerasClassifier, keras, tf
-from mnist_estimator.training import epoch_graph, resident_rows
+from mnist_estimator.training import as_tensor, epoch_graph, resident_rows
 
 # Rows that one prediction takes at once: the activations stay in the processor's cache.
 _PREDICTION_ROWS = 4096
@@ -256,15 +256,15 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float32)
         layers = [layer for layer in self.model_.layers if isinstance(layer, keras.layers.Dense)]
-        # TensorFlow's operations called one by one: no tracing, and none of the some tens of
-        # milliseconds that `Model.predict` takes to set up its data pipeline.
-        chunks = []
+        # TensorFlow's operations called one by one: no tracing, and none of the tens of
+        # milliseconds that `Model.predict` takes to set up its data pipeline. On one row the raw
+        # operations take half the time of their friendlier names.
+        rows, chunks = as_tensor(X), []
         for first in range(0, len(X), _PREDICTION_ROWS):
-            h = tf.constant(X[first : first + _PREDICTION_ROWS])
+            h = rows if len(X) <= _PREDICTION_ROWS else rows[first : first + _PREDICTION_ROWS]
             for layer in layers:
-                h = layer.activation(
-                    tf.nn.bias_add(tf.matmul(h, layer.kernel.value), layer.bias.value)
-                )
+                products = tf.raw_ops.MatMul(a=h, b=layer.kernel.value)
+                h = layer.activation(tf.raw_ops.BiasAdd(value=products, bias=layer.bias.value))
             chunks.append(h.numpy())
         return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 

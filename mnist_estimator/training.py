@@ -73,13 +73,27 @@ def resident_rows(X, codes, weight):
     rows : Rows
         The rows.
     """
+    return Rows(as_tensor(X), tf.constant(codes), tf.constant(weight))
+
+
+def as_tensor(X):
+    """Return an array as a tensor, without a copy where its memory allows it.
+
+    Parameters
+    ----------
+    X : ndarray of float32
+        The array. It must not change while the tensor is in use.
+
+    Returns
+    -------
+    tensor : tf.Tensor of float32
+        The same numbers.
+    """
     if X.ctypes.data % ALIGNMENT or not X.flags.writeable or not X.flags.c_contiguous:
         aligned = aligned_empty(X.shape)
         aligned[:] = X
         X = aligned
-    return Rows(
-        tf.experimental.dlpack.from_dlpack(X.__dlpack__()), tf.constant(codes), tf.constant(weight)
-    )
+    return tf.experimental.dlpack.from_dlpack(X.__dlpack__())
 
 
 class EpochGraph:
