@@ -1,0 +1,22 @@
+"""Fail if the wheel holds anything but the package, or the sdist lacks a part of the project."""
+
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+(wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+
+tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+foreign = {top for top in tops if top != "mnist_estimator" and not top.endswith(".dist-info")}
+if foreign:
+    sys.exit(f"the wheel holds more than the package: {sorted(foreign)}")
+if "mnist_estimator/py.typed" not in zipfile.ZipFile(wheel).namelist():
+    sys.exit("the wheel lacks py.typed")
+
+with tarfile.open(sdist) as archive:
+    parts = {name.split("/")[1] for name in archive.getnames() if "/" in name}
+missing = {"mnist_estimator", "tests", "docs", "pyproject.toml", "README.md", "LICENSE"} - parts
+if missing:
+    sys.exit(f"the sdist lacks {sorted(missing)}")
