@@ -1,0 +1,264 @@
+"""Look through a model file's bytes, and refuse it before onnxruntime parses a hostile one.
+
+An ONNX file is a program. onnxruntime runs whatever stands in it: loops without end, files
+beside the model, plug-in operators, tensors of any size; and some of its kernels end the process
+on malformed attributes. So the bytes are walked here first, in Protocol Buffers' wire format,
+which takes about a millisecond and saves importing `onnx`.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+MAX_FILE_BYTES = 512 * 2**20
+MAX_METADATA_BYTES = 2**20
+MAX_NODES = 20_000
+# A field takes about half a microsecond to walk over, so this is a second.
+MAX_FIELDS = 2_000_000
+# onnxruntime builds a tree recursively, and overflows an 8 MB stack at a depth of 10,000 to
+# 20,000. The depth of a binary tree is at most half its nodes.
+MAX_NODES_PER_TREE = 15_000
+
+# Operators that compute their outputs from their inputs and nothing else. Left out are control
+# flow, sequences and optionals, random numbers, string processing and image decoding.
+_OPERATORS_OF_DOMAIN = {
+    "": """
+        Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool
+        BatchNormalization Cast CastLike Ceil Celu Clip Compress Concat Constant ConstantOfShape
+        Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Det Div
+        Dropout DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU
+        Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool
+        Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish Hardmax Identity
+        InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual
+        Log LogSoftmax LpNormalization LpPool MatMul MatMulInteger Max MaxPool Mean
+        MeanVarianceNormalization Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow
+        QLinearConv QLinearMatMul QuantizeLinear RMSNormalization RNN Range Reciprocal ReduceL1
+        ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+        ReduceSumSquare Relu Reshape Resize Round ScatterElements ScatterND Selu Shape Shrink
+        Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt
+        Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze
+        Upsample Where Xor
+        """,
+    "ai.onnx.ml": """
+        ArrayFeatureExtractor Binarizer FeatureVectorizer Imputer LabelEncoder LinearClassifier
+        LinearRegressor Normalizer OneHotEncoder SVMClassifier SVMRegressor Scaler
+        TreeEnsembleClassifier TreeEnsembleRegressor
+        """,
+    # What onnxruntime's quantizer writes.
+    "com.microsoft": """
+        DequantizeLinear DynamicQuantizeMatMul FusedGemm FusedMatMul Gelu MatMulIntegerToFloat
+        QGemm QLinearAdd QLinearAveragePool QLinearConcat QLinearGlobalAveragePool
+        QLinearLeakyRelu QLinearMul QLinearSigmoid QLinearSoftmax QuantizeLinear
+        """,
+}
+_ALLOWED_OPERATORS = {
+    domain: frozenset(operators.split()) for domain, operators in _OPERATORS_OF_DOMAIN.items()
+}
+_ALLOWED_OPERATORS["ai.onnx"] = _ALLOWED_OPERATORS[""]
+
+# Wire types, and field numbers of onnx.proto.
+_VARINT, _BYTES, _RUN = 0, 2, -1
+_MODEL_GRAPH, _MODEL_METADATA, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 14, 20, 25
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE_INITIALIZER = 1, 5, 15
+_NODE_OP_TYPE, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
+_ATTRIBUTE_NAME, _ATTRIBUTE_TENSOR, _ATTRIBUTE_INTS, _ATTRIBUTE_TENSORS = 1, 5, 8, 10
+_ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = {6, 11}, {22, 23}
+_TENSOR_DIMS, _TENSOR_DATA = 1, {4, 5, 6, 7, 9, 10, 11}
+_TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
+
+# The lists of numbers in an attribute (fields 7 and 8) are written one number a field. A forest
+# has millions, so whole runs are taken at once.
+_NUMBER_RUN = re.compile(rb"(?:\x3d[\s\S]{4})+|(?:\x40[\x80-\xff]{0,9}[\x00-\x7f])+")
+
+
+class FileCheck:
+    """What a model file contains, as far as it matters before running it.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+
+    Attributes
+    ----------
+    operators : set of str
+        The operator types of the graph's nodes.
+    metadata : dict of str to bytes
+        The file's `metadata_props`, unparsed.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are not an ONNX model, or one that asks for more than arithmetic on what it
+        holds. The message says what was found.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.operators: set[str] = set()
+        self.metadata: dict[str, bytes] = {}
+        self._n_nodes = 0
+        self._n_fields = 0
+        if not content:
+            raise ValueError("it is empty")
+        if len(content) > MAX_FILE_BYTES:
+            raise ValueError(f"it has more than {MAX_FILE_BYTES >> 20} MiB")
+        try:
+            self._check_model(memoryview(content))
+        except IndexError:
+            raise ValueError("it is truncated, or not an ONNX model") from None
+
+    def _check_model(self, model: memoryview) -> None:
+        graphs = []
+        metadata_bytes = 0
+        for number, wire, value in self._fields(model):
+            if number in (_MODEL_FUNCTIONS, _MODEL_TRAINING):
+                raise ValueError("it defines functions or training steps, which are not run")
+            if wire == _BYTES and number == _MODEL_GRAPH:
+                graphs.append(value)
+            elif wire == _BYTES and number == _MODEL_METADATA:
+                metadata_bytes += len(value)
+                if metadata_bytes > MAX_METADATA_BYTES:
+                    raise ValueError(f"its metadata exceeds {MAX_METADATA_BYTES >> 20} MiB")
+                entry = {n: v for n, w, v in self._fields(value) if w == _BYTES}
+                self.metadata[_text(entry.get(1, b""))] = bytes(entry.get(2, b""))
+        if len(graphs) != 1:
+            raise ValueError(f"it holds {len(graphs)} graphs where an ONNX model has one")
+        for number, wire, value in self._fields(graphs[0]):
+            if number == _GRAPH_SPARSE_INITIALIZER:
+                raise ValueError("it holds sparse weights")
+            if wire == _BYTES and number == _GRAPH_NODE:
+                self._check_node(value)
+            elif wire == _BYTES and number == _GRAPH_INITIALIZER:
+                self._check_tensor(value)
+
+    def _check_node(self, node: memoryview) -> None:
+        self._n_nodes += 1
+        if self._n_nodes > MAX_NODES:
+            raise ValueError(f"it has more than {MAX_NODES:,} nodes")
+        operator = domain = ""
+        for number, wire, value in self._fields(node):
+            if wire != _BYTES:
+                continue
+            if number == _NODE_OP_TYPE:
+                operator = _text(value)
+            elif number == _NODE_DOMAIN:
+                domain = _text(value)
+            elif number == _NODE_ATTRIBUTE:
+                self._check_attribute(value)
+        if operator not in _ALLOWED_OPERATORS.get(domain, ()):
+            of_domain = f" of the domain {domain!r}" if domain else ""
+            raise ValueError(f"it uses the operator {operator!r}{of_domain}, which is not allowed")
+        self.operators.add(operator)
+
+    def _check_attribute(self, attribute: memoryview) -> None:
+        name = ""
+        n_tensors = 0
+        ints = []
+        for number, wire, value in self._fields(attribute, runs=True):
+            if number in _ATTRIBUTE_GRAPHS:
+                raise ValueError("a node holds a graph of its own, which is not run")
+            if number in _ATTRIBUTE_SPARSE:
+                raise ValueError("it holds sparse weights")
+            if number == _ATTRIBUTE_NAME and wire == _BYTES:
+                name = _text(value)
+            elif number in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS) and wire == _BYTES:
+                # Two of them would be merged by the parser into one of more dimensions.
+                n_tensors += number == _ATTRIBUTE_TENSOR
+                self._check_tensor(value)
+            elif number == _ATTRIBUTE_INTS and wire == _RUN:
+                ints.append(_decode_varints(value)[1::2])  # the others are the field's tags
+            elif number == _ATTRIBUTE_INTS and wire == _BYTES and len(value):
+                ints.append(_decode_varints(value))
+        if n_tensors > 1:
+            raise ValueError("an attribute is given twice")
+        if name == "nodes_treeids" and ints:
+            largest = np.unique(np.concatenate(ints), return_counts=True)[1].max()
+            if largest > MAX_NODES_PER_TREE:
+                raise ValueError(f"a tree has {largest:,} nodes, more than {MAX_NODES_PER_TREE:,}")
+
+    def _check_tensor(self, tensor: memoryview) -> None:
+        dims: list[int] = []
+        n_data_bytes = 0
+        for number, wire, value in self._fields(tensor):
+            if number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value != 0):
+                raise ValueError("its weights lie in another file")
+            if number == _TENSOR_DIMS and wire == _VARINT:
+                dims.append(value)
+            elif number == _TENSOR_DIMS and wire == _BYTES and len(value):
+                dims += _decode_varints(value).tolist()
+            elif number in _TENSOR_DATA:
+                n_data_bytes += 1 if wire == _VARINT else len(value) + 1
+        n_elements = math.prod(dims)
+        # No element takes less than an eighth of a byte. Negative dimensions arrive as huge ones.
+        if n_elements > 8 * n_data_bytes:
+            raise ValueError(
+                f"it declares a tensor of {n_elements:,} elements and holds {n_data_bytes:,} bytes "
+                "of it"
+            )
+
+    def _fields(self, message: memoryview, runs: bool = False) -> Iterator[tuple]:
+        """Yield the number, wire type and value of each field of a message."""
+        position, end = 0, len(message)
+        while position < end:
+            self._n_fields += 1
+            if self._n_fields > MAX_FIELDS:
+                raise ValueError(f"it has more than {MAX_FIELDS:,} fields")
+            if runs and (run := _NUMBER_RUN.match(message, position)):
+                value = message[position : run.end()]
+                position = run.end()
+                yield value[0] >> 3, _RUN, value
+                continue
+            key, position = _read_varint(message, position)
+            if key < 8 or key >> 32:
+                raise ValueError("it is not an ONNX model")
+            wire = key & 7
+            if wire == _VARINT:
+                number, position = _read_varint(message, position)
+                yield key >> 3, wire, number
+                continue
+            if wire == _BYTES:
+                length, position = _read_varint(message, position)
+            elif wire in (1, 5):
+                length = 8 if wire == 1 else 4
+            else:
+                raise ValueError("it is not an ONNX model")
+            if length > end - position:
+                raise ValueError("it is truncated, or not an ONNX model")
+            yield key >> 3, wire, message[position : position + length]
+            position += length
+
+
+def _read_varint(message: memoryview, position: int) -> tuple[int, int]:
+    """Return the number of variable length that starts at `position`, and where it ends."""
+    value = message[position]
+    if value < 0x80:
+        return value, position + 1
+    value &= 0x7F
+    for shift in range(7, 70, 7):
+        position += 1
+        byte = message[position]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & (2**64 - 1), position + 1
+    raise ValueError("it is not an ONNX model")
+
+
+def _decode_varints(data: memoryview) -> np.ndarray:
+    """Return all numbers of variable length in `data`, as uint64."""
+    octets = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(octets < 0x80)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    values = np.zeros(len(ends), np.uint64)
+    for place in range(10):
+        longer = np.flatnonzero(starts + place <= ends)
+        if not len(longer):
+            break
+        digits = (octets[starts[longer] + place] & 0x7F).astype(np.uint64)
+        values[longer] |= digits << np.uint64(7 * place)
+    return values
+
+
+def _text(value: bytes | memoryview) -> str:
+    return bytes(value).decode("utf-8", "replace")

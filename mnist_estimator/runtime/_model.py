@@ -1,0 +1,321 @@
+"""OnnxModel: an exported classifier, run by onnxruntime and nothing else."""
+
+import functools
+import math
+import os
+import stat
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnist_estimator.exceptions import ModelFileError
+from mnist_estimator.runtime._file_check import MAX_FILE_BYTES, FileCheck
+from mnist_estimator.runtime._interface import (
+    LABELS,
+    PROBABILITIES,
+    check_inputs,
+    check_outputs,
+)
+from mnist_estimator.runtime._metadata import parse_classes, parse_metadata
+from mnist_estimator.runtime._rows import RowReader
+from mnist_estimator.runtime._session import (
+    check_n_threads,
+    check_providers,
+    open_session,
+    quiet_run_options,
+)
+
+# 256 rows of 784 float32 pixels and what the first layers make of them stay in a core's L2 cache.
+CHUNK_ROWS = 256
+ACCELERATOR_CHUNK_ROWS = 8192
+# A trial row takes microseconds; a graph that keeps a processor busy for this long is no
+# classifier of ours.
+MAX_TRIAL_SECONDS = 10.0
+
+# Operators after which a missing value (NaN) is an answer like any other.
+_TAKE_MISSING_VALUES = {"Imputer", "IsNaN", "TreeEnsembleClassifier", "TreeEnsembleRegressor"}
+
+
+class OnnxModel:
+    """A classifier in an ``.onnx`` file that `save_onnx` wrote.
+
+    It is what `OnnxClassifier` is made of, without scikit-learn. The file is treated as hostile:
+    see Notes. One model may be used by several threads at once, and is picklable (the pickle
+    holds the file's bytes).
+
+    Parameters
+    ----------
+    path_or_bytes : str, path-like or bytes
+        The model file, or its content. It is read once; later changes to the file have no effect.
+    providers : sequence, default=None
+        onnxruntime's execution providers, most wanted first: names, or (name, options) pairs.
+        None runs on the processor.
+    n_threads : int, default=None
+        How many threads share a large batch. None takes the processors that this process may
+        use, or `OMP_NUM_THREADS` where that is fewer (so a joblib worker keeps to its share).
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The classes, in the dtype that the exported estimator's `classes_` had.
+    input_names : list of str
+        ``["X"]``, or the column names of a model that takes a DataFrame.
+    input_shape : tuple of int
+        The shape of one row: ``(784,)`` or ``(28, 28)``; ``(n_columns,)`` for columns.
+    input_dtype : numpy.dtype or None
+        The dtype of the rows that are taken as they are; None for columns.
+    n_features : int
+        The number of values in a row.
+    metadata : dict
+        What the file says of itself: versions, training figures, parameters, licence.
+    session : onnxruntime.InferenceSession
+        The session, for whatever this class does not cover.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, unreadable, damaged, not one of ours, or not safe to run.
+    ValueError
+        If `providers` or `n_threads` is not one that this machine has.
+
+    See Also
+    --------
+    mnist_estimator.OnnxClassifier : The same as a scikit-learn classifier.
+
+    Notes
+    -----
+    A file is refused when it is larger than 512 MiB or needs anything beside its own bytes
+    (weights in other files, operators of other libraries), when it has control flow or functions,
+    operators that are not on a list of plain arithmetic, or tensors of other sizes than it holds.
+    One row is tried, for at most ten seconds, and all models of a process together may allocate
+    4 GiB while they run.
+
+    Examples
+    --------
+    >>> from mnist_estimator.runtime import OnnxModel
+    >>> OnnxModel(b"GIF89a")
+    Traceback (most recent call last):
+        ...
+    mnist_estimator.exceptions.ModelFileError: Cannot use the given bytes as a model: ...
+    """
+
+    # The name in messages about rows; OnnxClassifier puts its own.
+    name = "OnnxModel"
+
+    def __init__(
+        self,
+        path_or_bytes: str | os.PathLike[str] | bytes,
+        *,
+        providers: Sequence[Any] | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self.providers = providers
+        self.n_threads = n_threads
+        wanted = check_providers(providers)
+        self._n_workers = check_n_threads(n_threads)
+        self._on_processor = wanted == ["CPUExecutionProvider"]
+        if isinstance(path_or_bytes, bytes):
+            self._source, self._content = "the given bytes", path_or_bytes
+        else:
+            self._source = repr(os.fspath(path_or_bytes))
+            self._content = self._read(Path(path_or_bytes))
+        try:
+            checked = FileCheck(self._content)
+            self.metadata = parse_metadata(checked.metadata)
+            self.classes = parse_classes(self.metadata)
+        except ValueError as error:
+            raise self._refusal(str(error)) from None
+        try:
+            self.session = open_session(self._content, wanted)
+            inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
+        except Exception as error:  # onnxruntime raises anything, and nothing of a common class
+            raise self._refusal(f"onnxruntime does not load it ({_first_line(error)})") from error
+        try:
+            check_outputs(outputs, self.classes)
+            dtypes = check_inputs(inputs, self.metadata["input"])
+        except ValueError as error:
+            raise self._refusal(str(error)) from None
+        self.input_names = list(dtypes)
+        is_table = "columns" in self.metadata["input"]
+        self.input_dtype = None if is_table else dtypes["X"]
+        self.input_shape = (len(inputs),) if is_table else tuple(inputs[0].shape[1:])
+        self.n_features = math.prod(self.input_shape)
+        self._rows = RowReader(
+            dtypes,
+            shape=None if is_table else self.input_shape,
+            missing_allowed=not checked.operators.isdisjoint(_TAKE_MISSING_VALUES),
+        )
+        # Rows of this dtype and shape go to the session as they are. Floats are not among them:
+        # NaN and infinity have to be looked for.
+        is_exact = self.input_dtype is not None and self.input_dtype.kind in "uib"
+        self._exact_dtype = self.input_dtype if is_exact else None
+        self._input_name = self.input_names[0]
+        self._chunk_rows = CHUNK_ROWS if self._on_processor else ACCELERATOR_CHUNK_ROWS
+        self._run_options = quiet_run_options()
+        self._try_a_row()
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, *input_shape), or DataFrame or dict of columns
+            The rows: in the file's dtype they are passed on as they are, in any other dtype they
+            are converted if no value changes by it. Flat rows and images are the same.
+
+        Returns
+        -------
+        probabilities : ndarray of float32, shape (n_samples, n_classes)
+            Columns in the order of `classes`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `X` is sparse, has the wrong shape, or values that the model does not take.
+        ModelFileError
+            If the model fails on rows that it should take.
+        """
+        return self._compute(X, [PROBABILITIES])[0]
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most likely class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, *input_shape), or DataFrame or dict of columns
+            The rows, as for `predict_proba`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Classes, in the dtype of `classes`.
+        """
+        return self._compute(X, [LABELS])[0].astype(self.classes.dtype, copy=False)
+
+    def run(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return the most likely class and the probabilities, for the price of one of them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, *input_shape), or DataFrame or dict of columns
+            The rows, as for `predict_proba`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Classes, in the dtype of `classes`.
+        probabilities : ndarray of float32, shape (n_samples, n_classes)
+            Columns in the order of `classes`.
+        """
+        labels, probabilities = self._compute(X, [LABELS, PROBABILITIES])
+        return labels.astype(self.classes.dtype, copy=False), probabilities
+
+    def __repr__(self) -> str:
+        return f"OnnxModel({self._source})"
+
+    def __reduce__(self) -> tuple:
+        reopen = functools.partial(OnnxModel, providers=self.providers, n_threads=self.n_threads)
+        return reopen, (self._content,), {"name": self.name, "_source": self._source}
+
+    def _compute(self, X: Any, outputs: list[str]) -> list[np.ndarray]:
+        """Return the wanted outputs of the graph for any rows."""
+        if (
+            type(X) is np.ndarray
+            and X.dtype is self._exact_dtype
+            and X.shape[1:] == self.input_shape
+            and 0 < len(X) <= self._chunk_rows
+        ):
+            return self._run_chunk(outputs, {self._input_name: X}, len(X))
+        feed, n_rows = self._rows.read(X, self.name)
+        if n_rows == 0:
+            # Not every operator takes an empty batch.
+            return [self._empty(output) for output in outputs]
+        starts = range(0, n_rows, self._chunk_rows)
+        if len(starts) == 1:
+            return self._run_chunk(outputs, feed, n_rows)
+
+        def compute_from(start: int) -> list[np.ndarray]:
+            stop = min(start + self._chunk_rows, n_rows)
+            part = {name: rows[start:stop] for name, rows in feed.items()}
+            return self._run_chunk(outputs, part, stop - start)
+
+        # Starting a thread costs a tenth of a millisecond: it should have two chunks to do.
+        n_workers = min(self._n_workers, len(starts) // 2) if self._on_processor else 1
+        if n_workers == 1:
+            parts = [compute_from(start) for start in starts]
+        else:
+            with ThreadPoolExecutor(n_workers) as pool:
+                parts = list(pool.map(compute_from, starts))
+        return [np.concatenate(chunks) for chunks in zip(*parts, strict=True)]
+
+    def _run_chunk(
+        self, outputs: list[str], feed: Mapping[str, np.ndarray], n_rows: int
+    ) -> list[np.ndarray]:
+        """Run the session once, and check the shapes of what comes out."""
+        try:
+            results = self.session.run(outputs, feed, self._run_options)
+        except Exception as error:
+            raise self._refusal(f"onnxruntime does not run it ({_first_line(error)})") from error
+        last = results[-1].shape
+        if last != (n_rows, len(self.classes)) and last != (n_rows,):
+            raise self._refusal(
+                f"for {n_rows} rows and {len(self.classes)} classes its output {outputs[-1]!r} "
+                f"has the shape {last}"
+            )
+        return results
+
+    def _empty(self, output: str) -> np.ndarray:
+        if output == LABELS:
+            return self.classes[:0]
+        return np.empty((0, len(self.classes)), np.float32)
+
+    def _try_a_row(self) -> None:
+        """Refuse a graph that does not come to an end."""
+        options = quiet_run_options()
+        watchdog = threading.Timer(MAX_TRIAL_SECONDS, setattr, (options, "terminate", True))
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            self.session.run(None, self._rows.blank(), options)
+        except Exception as error:
+            # A model may well refuse a blank row (an unknown category): that is for its first use.
+            if options.terminate:
+                raise self._refusal(f"one row takes longer than {MAX_TRIAL_SECONDS:g} s") from error
+        finally:
+            watchdog.cancel()
+
+    def _read(self, path: Path) -> bytes:
+        """Return the content of a regular file of reasonable size."""
+        try:
+            status = path.stat()
+            if stat.S_ISDIR(status.st_mode):
+                raise self._refusal("it is a directory")
+            if not stat.S_ISREG(status.st_mode):
+                raise self._refusal("it is not a regular file")
+            with path.open("rb") as file:
+                # One byte more than allowed, for FileCheck to notice.
+                return file.read(MAX_FILE_BYTES + 1)
+        except FileNotFoundError:
+            raise self._refusal("there is no such file") from None
+        except OSError as error:
+            raise self._refusal(f"it cannot be read ({error.strerror})") from error
+        except ValueError as error:
+            if isinstance(error, ModelFileError):
+                raise
+            raise self._refusal(f"it cannot be read ({error})") from error
+
+    def _refusal(self, found: str) -> ModelFileError:
+        return ModelFileError(
+            f"Cannot use {self._source} as a model: {found}. "
+            "Expected an .onnx file written by mnist_estimator.save_onnx; export the model again."
+        )
+
+
+def _first_line(error: Exception) -> str:
+    """Return what an error says, short and fit for a terminal."""
+    text = str(error).partition("\n")[0].rpartition("[ONNXRuntimeError] : ")[2]
+    return "".join(c if c.isprintable() else "?" for c in text)[:300]
