@@ -5,15 +5,15 @@ from functools import cache
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper, version_converter
+from onnx import TensorProto, helper, version_converter
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from mnist_estimator.exceptions import ExportError
 from mnist_estimator.export._canonical import canonicalize
 from mnist_estimator.export._exportable import as_exportable
-from mnist_estimator.export._graph import rename_tensor
 from mnist_estimator.export._input import describe_input
+from mnist_estimator.export._interface import is_classifier, name_inputs, name_outputs
 from mnist_estimator.export._metadata import describe_model, package_version
 from mnist_estimator.export._quantize import quantize_int8
 from mnist_estimator.export._simplify import simplify
@@ -104,9 +104,9 @@ def to_onnx(
         )
     described = describe_input(exportable.estimator, X, columns_as)
     model = _convert(exportable, described, target_opset)
-    model = _finish_outputs(model, estimator)
-    if not described.has_text:
-        model = _retype_input(model, described)
+    if is_classifier(estimator):
+        name_outputs(model, np.asarray(estimator.classes_))
+    name_inputs(model, described)
     model = simplify(model)
     metadata = describe_model(estimator, exportable, described, licence)
     if quantize is not None:
@@ -191,7 +191,7 @@ def _convert(exportable, described, target_opset):
                 name="model",
                 initial_types=described.skl2onnx_types(),
                 target_opset=base_opset,
-                options={id(estimator): {"zipmap": False}} if _is_classifier(estimator) else None,
+                options={id(estimator): {"zipmap": False}} if is_classifier(estimator) else None,
             )
             if target_opset > base_opset:
                 model = version_converter.convert_version(model, target_opset)
@@ -200,10 +200,6 @@ def _convert(exportable, described, target_opset):
     except Exception as error:  # skl2onnx raises whatever its converters happen to raise
         raise ExportError(_explain(error, exportable)) from error
     return model
-
-
-def _is_classifier(estimator):
-    return hasattr(estimator, "classes_")
 
 
 def _explain(error, exportable):
@@ -224,69 +220,3 @@ def _explain(error, exportable):
         "before the exported model, or give skl2onnx a converter for it "
         "(skl2onnx.update_registered_converter)."
     )
-
-
-def _finish_outputs(model, estimator):
-    """Name the outputs, give the classes themselves as labels and float32 probabilities."""
-    if not _is_classifier(estimator):
-        return model
-    graph = model.graph
-    inner = []
-    for value in graph.output:
-        inner.append(f"skl2onnx.{value.name}")
-        rename_tensor(graph.node, value.name, inner[-1])
-    index, scores = inner
-    classes = np.asarray(estimator.classes_)
-    is_text = classes.dtype.kind not in "biuf"
-    if is_text or not np.array_equal(classes.astype(np.int64), np.arange(len(classes))):
-        table = classes.astype(object if is_text else np.int64)
-        graph.initializer.append(numpy_helper.from_array(table, "skl2onnx.classes"))
-        graph.node.append(helper.make_node("Gather", ["skl2onnx.classes", index], ["label"]))
-    else:
-        graph.node.append(helper.make_node("Identity", [index], ["label"]))
-    graph.node.append(helper.make_node("Cast", [scores], ["probabilities"], to=TensorProto.FLOAT))
-    del graph.output[:]
-    label_type = TensorProto.STRING if is_text else TensorProto.INT64
-    graph.output.extend(
-        [
-            helper.make_tensor_value_info("label", label_type, ["N"]),
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", len(classes)]),
-        ]
-    )
-    return model
-
-
-def _retype_input(model, described):
-    """Take the input in the user's own dtype, and a DataFrame as one input a column."""
-    graph = model.graph
-    computed_as = graph.input[0].type.tensor_type.elem_type
-    rename_tensor(graph.node, "X", "skl2onnx.X")
-    head = []
-    if described.columns:
-        inputs = [
-            helper.make_tensor_value_info(name, _element_type(dtype), ["N", 1])
-            for name, dtype in described.columns
-        ]
-        names = [value.name for value in inputs]
-        if len({dtype for _, dtype in described.columns}) > 1:
-            casted = [f"skl2onnx.column_{i}" for i in range(len(names))]
-            head += [
-                helper.make_node("Cast", [name], [cast], to=computed_as)
-                for name, cast in zip(names, casted, strict=True)
-            ]
-            names = casted
-        head.append(helper.make_node("Concat", names, ["skl2onnx.matrix"], axis=1))
-    else:
-        element_type = _element_type(described.dtype)
-        inputs = [helper.make_tensor_value_info("X", element_type, ["N", *described.shape])]
-        head.append(helper.make_node("Identity", ["X"], ["skl2onnx.matrix"]))
-    head.append(helper.make_node("Cast", ["skl2onnx.matrix"], ["skl2onnx.X"], to=computed_as))
-    nodes = [*head, *graph.node]
-    del graph.node[:], graph.input[:]
-    graph.node.extend(nodes)
-    graph.input.extend(inputs)
-    return model
-
-
-def _element_type(dtype):
-    return helper.np_dtype_to_tensor_dtype(dtype)

@@ -31,8 +31,10 @@ def _calibrated_fold(scope, operator, container, fold):
     if has_scores:
         for step in _final_steps(base):
             if container.has_options(step, "raw_scores"):
-                container.add_options(id(step), {"raw_scores": True})
-                scope.add_options(id(step), {"raw_scores": True})
+                # A step with options of its own no longer takes the pipeline's.
+                wanted = {"raw_scores": True, "zipmap": False}
+                container.add_options(id(step), wanted)
+                scope.add_options(id(step), wanted)
     inner = scope.declare_local_operator(sklearn_operator_name_map[type(base)], base)
     inner.inputs = operator.inputs
     inner.outputs.append(scope.declare_local_variable("label", Int64TensorType()))
