@@ -104,7 +104,7 @@ def write_report(
         matrix=_matrix(y, y_pred, evaluation),
         misread=_misread(X, y, y_pred, probabilities, evaluation),
         parameters=_parameters(estimator),
-        versions=_versions(),
+        versions=_versions(estimator),
         command=command,
     )
     Path(path).write_text(page, encoding="utf-8")
@@ -216,16 +216,17 @@ def _data_uri(png):
 
 
 def _parameters(estimator):
-    """Return the estimator's parameters by name, those of its steps too but not the steps."""
-    parameters = estimator.get_params()
+    """Return the parameters by name, those of the steps too but not the steps themselves."""
+    parameters = _of_file(estimator, "parameters") or estimator.get_params()
+    with_parameters = {name.rpartition("__")[0] for name in parameters}
     return {
         name: repr(value)
         for name, value in sorted(parameters.items())
-        if not hasattr(value, "get_params") and name != "steps"
+        if name not in with_parameters and name != "steps"
     }
 
 
-def _versions():
+def _versions(estimator):
     """Return the release of Python and of each package that the results depend on."""
     versions = {"Python": platform.python_version()}
     for package in PACKAGES:
@@ -233,4 +234,10 @@ def _versions():
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:  # run from a checkout
             continue
-    return versions
+    trained_with = _of_file(estimator, "versions")
+    return versions | {f"{package} in training": v for package, v in trained_with.items()}
+
+
+def _of_file(estimator, entry):
+    """Return what an OnnxClassifier's file says of the training; nothing for others."""
+    return getattr(estimator, "metadata_", {}).get(entry, {})

@@ -216,6 +216,18 @@ def test_packages_that_are_not_installed_are_left_out(made, tmp_path, monkeypatc
     assert "no-such-package" not in text
 
 
+def test_model_file_tells_how_it_was_trained(tmp_path):
+    classifier = ReadsAll()
+    classifier.metadata_ = {
+        "parameters": {"mlp": "KerasMLPClassifier()", "mlp__epochs": 7, "steps": "[...]"},
+        "versions": {"keras": "3.6.0"},
+    }
+    write_report(tmp_path / "report.html", classifier, np.array([[0, 0, 0, 0]]), [0])
+    text = Page(tmp_path / "report.html").text
+    assert "Parameters mlp__ epochs 7 Versions" in text
+    assert "keras in training 3.6.0" in text
+
+
 def test_path_that_cannot_be_written(made, tmp_path):
     with pytest.raises(OSError, match="no-such-folder"):
         write_report(tmp_path / "no-such-folder" / "r.html", made.classifier, made.X, made.y)
