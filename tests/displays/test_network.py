@@ -1,9 +1,9 @@
-"""The displays of the network itself, alone and at the end of a pipeline."""
+"""The displays of the network itself: alone, at the end of a pipeline, as an ONNX file."""
 
 import pytest
 from sklearn.pipeline import make_pipeline
 
-from mnist_estimator import KerasMLPClassifier, PixelScaler
+from mnist_estimator import KerasMLPClassifier, OnnxClassifier, PixelScaler, save_onnx
 from mnist_estimator.displays import (
     ClassDistributionDisplay,
     DigitsDisplay,
@@ -35,3 +35,15 @@ def test_every_display_takes_the_network(pipeline, held_out, take):
     assert (read.labels != read.predictions).sum() == n_wrong
     counts = ClassDistributionDisplay.from_estimator(pipeline, X, y).counts
     assert {name: count.sum() for name, count in counts.items()} == {"true": 797, "predicted": 797}
+
+
+def test_every_display_but_the_history_takes_an_onnx_file(pipeline, held_out, tmp_path):
+    X, y = held_out
+    save_onnx(pipeline, tmp_path / "digits.onnx", X)
+    classifier = OnnxClassifier(tmp_path / "digits.onnx")
+    for display in (DigitsDisplay, MisclassifiedDisplay, ClassDistributionDisplay):
+        from_file = display.from_estimator(classifier, X, y)
+        from_pipeline = display.from_estimator(pipeline, X, y)
+        assert from_file.ax_.get_title() == from_pipeline.ax_.get_title()
+    with pytest.raises(TypeError, match="OnnxClassifier keeps no training history"):
+        TrainingHistoryDisplay.from_estimator(classifier)
