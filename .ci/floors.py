@@ -1,0 +1,11 @@
+"""Print the oldest supported releases, as pyproject.toml states them, as pip constraints."""
+
+import tomllib
+from pathlib import Path
+
+project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+for requirement in [*project["dependencies"], *project["optional-dependencies"]["test"]]:
+    name, floor = requirement.split(">=")
+    print(f"{name}=={floor}")
+# Not ours: matplotlib 3.9 uses names that later releases of pyparsing warn of.
+print("pyparsing<3.2")
