@@ -206,6 +206,7 @@ class EpochGraph:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
             loss = tf.reduce_sum(losses * weight)
             mean_loss = loss / tf.cast(tf.shape(x)[0], tf.float32)
+            mean_loss = self._model.optimizer.scale_loss(mean_loss)  # `apply` divides by it again
         gradients = tape.gradient(mean_loss, [variable.value for variable in variables])
         apply_gradients(self._model.optimizer, gradients, variables)
         return loss, _count_hits(logits, y)
@@ -222,7 +223,9 @@ class EpochGraph:
                 shape=tf.stack([(n_rows * n_units + 1) // 2]),
                 key=tf.cast(tf.stack([key]), tf.uint64),
                 # Philox counts on in the low word: the high one keeps the draws apart.
-                counter=tf.cast(tf.stack([layer << 32, counter]), tf.uint64),
+                counter=tf.stack(
+                    [tf.constant(layer << 32, tf.uint64), tf.cast(counter, tf.uint64)]
+                ),
                 alg=1,  # Philox, the same numbers on every machine
                 dtype=tf.uint32,
             )
@@ -239,14 +242,17 @@ class EpochGraph:
         self.n_traces += 1
         size = self._batch_size
         chunk = max(1, _MASK_ELEMENTS // (size * max(1, sum(self._hidden_sizes))))
+        batches = tf.reshape(order[: stop * size], [-1, size])
 
         def train_chunk(first, loss, hits):
-            masks = self._draw_masks(chunk * size, seed, first, rate)
+            masks = [
+                tf.reshape(mask, [chunk, size, mask.shape[1]])
+                for mask in self._draw_masks(chunk * size, seed, first, rate)
+            ]
 
             def train_batch(batch, loss, hits):
-                rows = tf.ensure_shape(order[batch * size : (batch + 1) * size], [size])
-                place = (batch - first) * size
-                factors = [tf.ensure_shape(m[place : place + size], [size, None]) for m in masks]
+                rows = tf.gather(batches, batch)
+                factors = [tf.gather(mask, batch - first) for mask in masks]
                 batch_loss, batch_hits = self._step(
                     tf.gather(X, rows), tf.gather(y, rows), tf.gather(weight, rows), factors
                 )
@@ -382,8 +388,8 @@ def epoch_graph(build, model_key, optimizer, batch_size, dropout):
         The graph, shared by all models of that architecture.
     """
     config = optimizer.get_config()
-    if not isinstance(config["learning_rate"], dict):
-        del config["learning_rate"]
+    if not isinstance(config.get("learning_rate"), dict):
+        config.pop("learning_rate", None)
     config.pop("name", None)
     described = json.dumps(config, sort_keys=True, default=repr)
     key = (model_key, type(optimizer), described, batch_size, dropout)
