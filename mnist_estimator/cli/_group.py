@@ -1,0 +1,65 @@
+"""How commands fail: in one line on stderr, with an exit code, without a traceback."""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from mnist_estimator.exceptions import MnistEstimatorError
+
+PROGRAM = "mnist-estimator"
+USER_ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+OUTPUT_CLOSED = 141  # 128 + SIGPIPE
+
+# Newer releases of typer bring their own copy of click, so that its classes have no other name.
+_ClickException: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+class OneLineErrors(TyperGroup):
+    """A group of commands that puts every mistake of the user into one line on stderr.
+
+    Commands find the command line as one string in `obj` of their context.
+    """
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> None:
+        """Parse the arguments, run the command, and exit with its code."""
+        args = list(sys.argv[1:] if args is None else args)
+        extra |= {"standalone_mode": False, "obj": shlex.join([PROGRAM, *args])}
+        try:
+            code = super().main(args, PROGRAM, **extra)
+        except _ClickException as error:
+            code = _fail(error.format_message(), USER_ERROR)  # type: ignore[attr-defined]
+        sys.exit(code or 0)
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run the command that the arguments name."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(_fail("interrupted; nothing was written.", INTERRUPTED)) from None
+        except BrokenPipeError:
+            # The reader went away, as `head` does; what is left in the buffer has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(OUTPUT_CLOSED) from None
+        except (MnistEstimatorError, ValueError, OSError) as error:
+            raise typer.Exit(_fail(_describe(error), USER_ERROR)) from error
+
+
+def _describe(error: Exception) -> str:
+    """Return an error's message; that of a plain OSError without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    return str(error) or type(error).__name__
+
+
+def _fail(message: str, code: int) -> int:
+    """Print a message, in one line; return the exit code."""
+    typer.echo(f"{PROGRAM}: {' '.join(message.split())}", err=True)
+    return code

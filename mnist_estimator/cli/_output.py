@@ -1,0 +1,74 @@
+"""What the commands print and write: consoles, foreign text, files that are whole or not there."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+
+def make_console() -> Console:
+    """Return the console for the results; the terminal's size and colours are looked up now.
+
+    Returns
+    -------
+    console : rich.console.Console
+        It writes to standard output, and takes square brackets for what they are.
+    """
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def printable(text: object) -> str:
+    """Return foreign text (a path, a label, metadata) without terminal control codes.
+
+    Parameters
+    ----------
+    text : object
+        Anything that has a string.
+
+    Returns
+    -------
+    line : str
+        One line of printable characters.
+    """
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+
+
+def size_of(path: Path) -> str:
+    """Return the size of a file in words.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    size : str
+        For example "438 kB".
+    """
+    return f"{path.stat().st_size / 1000:,.0f} kB"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary file that becomes `path` if the block ends well, and vanishes if not.
+
+    Parameters
+    ----------
+    path : Path
+        The file that shall be there in the end.
+
+    Yields
+    ------
+    unfinished : Path
+        The file to write, in the same folder.
+    """
+    path = path.resolve()
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

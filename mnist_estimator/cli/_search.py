@@ -1,0 +1,243 @@
+"""``mnist-estimator search``: which layers and which dropout serve best."""
+
+import csv
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from shlex import quote
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from mnist_estimator.cli._options import (
+    DATA_HELP,
+    BatchSize,
+    Epochs,
+    Layers,
+    Seed,
+    check_output,
+    parse_dropout,
+    parse_layers,
+)
+from mnist_estimator.cli._output import make_console, printable, whole_file
+
+if TYPE_CHECKING:  # it imports TensorFlow
+    from mnist_estimator.cli._grid_search import Candidate
+
+# TensorFlow and the libraries below NumPy read these once, while they load.
+_THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+
+
+def search(
+    data: Annotated[str, typer.Option(metavar="NAME|FOLDER", help=DATA_HELP)] = "mnist",
+    layers: Annotated[
+        list[Layers],
+        typer.Option(
+            parser=parse_layers, metavar="N,N", help="Units of the hidden layers; repeat it."
+        ),
+    ] = ["64", "128", "128,64", "256,128"],  # type: ignore[list-item]  # noqa: B006
+    dropout: Annotated[
+        list[float],
+        typer.Option(
+            parser=parse_dropout, metavar="P", help="How likely a unit is dropped; repeat it."
+        ),
+    ] = [0.0, 0.2, 0.4],  # noqa: B006
+    cv: Annotated[int, typer.Option(min=2, metavar="N", help="Folds of the cross-validation.")] = 3,
+    n_jobs: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Fits at once, at most one a processor; -1 for all of them."
+        ),
+    ] = -1,
+    rows: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Search with so many of the training images."),
+    ] = None,
+    epochs: Epochs = 10,
+    batch_size: BatchSize = 32,
+    seed: Seed = 0,
+    csv_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv", metavar="FILE.csv", callback=check_output, help="Also write the table as CSV."
+        ),
+    ] = None,
+) -> None:
+    """Compare networks by cross-validation, each of --layers with each of --dropout."""
+    if n_jobs == 0:
+        raise typer.BadParameter("--n-jobs is a number of fits, or -1 for one a processor.")
+    params = {"epochs": epochs, "batch_size": batch_size, "random_state": seed}
+    run(data, rows, layers, dropout, params, cv=cv, n_jobs=n_jobs, csv_file=csv_file)
+
+
+def run(
+    data: str,
+    n_rows: int | None,
+    layers: Sequence[Layers],
+    dropout: Sequence[float],
+    params: dict[str, Any],
+    *,
+    cv: int,
+    n_jobs: int,
+    csv_file: Path | None,
+) -> None:
+    """Cross-validate a grid and print its table.
+
+    Parameters
+    ----------
+    data : str
+        A source that `load_image_data` knows.
+    n_rows : int or None
+        How many of its training images to use; None for all.
+    layers : sequence of Layers
+        The hidden layers to try.
+    dropout : sequence of float
+        The dropout rates to try with each.
+    params : dict
+        Parameters of the `KerasMLPClassifier` that stay the same.
+    cv : int
+        How many folds.
+    n_jobs : int
+        Fits at once, as joblib counts them.
+    csv_file : Path or None
+        Where to write the table, if wanted.
+    """
+    from joblib import cpu_count
+
+    from mnist_estimator.datasets import load_image_data
+
+    console = make_console()
+    with console.status(f"Loading {printable(data)}"):
+        X, y, _, _ = load_image_data(data)
+    if n_rows is not None:
+        X, y = _sample(X, y, n_rows, params["random_state"])
+    n_processors = cpu_count()
+    wanted = n_jobs if n_jobs > 0 else n_processors + 1 + n_jobs
+    n_workers = max(1, min(wanted, n_processors))
+    for name in _THREAD_VARIABLES:
+        os.environ.setdefault(name, str(n_processors // n_workers))
+    with console.status("Starting TensorFlow"):
+        from mnist_estimator.cli._grid_search import Candidate, grid_search
+
+    candidates = [Candidate(*pair) for pair in product(layers, dropout)]
+    console.print(
+        f"{len(candidates)} networks × {cv} folds on {len(X):,} images, {n_workers} at once."
+    )
+    with _progress(console, candidates, cv) as on_fit:
+        grid_search(candidates, X, y, on_fit, cv=cv, n_workers=n_workers, **params)
+    ranked = sorted(candidates, key=lambda candidate: -candidate.score)
+    console.print(_table(ranked))
+    if csv_file is not None:
+        _write_csv(csv_file, ranked)
+    best = ranked[0]
+    console.print(
+        f"Train the best: mnist-estimator train --data {quote(data)} --layers {best.layers} "
+        f"--dropout {best.dropout:g} --epochs {params['epochs']}",
+        soft_wrap=True,
+    )
+
+
+def _sample(X: Any, y: Any, n_rows: int, seed: int) -> tuple[Any, Any]:
+    """Return so many of the images, each class in proportion."""
+    from sklearn.model_selection import train_test_split
+
+    if n_rows > len(X):
+        raise ValueError(f"--rows {n_rows}: there are only {len(X):,} training images.")
+    if n_rows == len(X):
+        return X, y
+    X, _, y, _ = train_test_split(X, y, train_size=n_rows, stratify=y, random_state=seed)
+    return X, y
+
+
+@contextmanager
+def _progress(
+    console: Console, candidates: "Sequence[Candidate]", cv: int
+) -> "Iterator[Callable[[Candidate], None]]":
+    """Yield what is to be called after each fit; it prints a line for each network that is done."""
+    n_fits, start = len(candidates) * cv, time.perf_counter()
+    bar = Progress(
+        TextColumn("{task.completed}/{task.total} fits"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+    def on_fit(candidate: "Candidate") -> None:
+        done = [each for each in candidates if len(each.accuracies) == cv]
+        fits = sum(len(each.accuracies) for each in candidates)
+        seconds_left = (time.perf_counter() - start) / fits * (n_fits - fits)
+        best = f"best {max(each.score for each in done):.2%}, " if done else ""
+        state = f"{best}{seconds_left:.0f} s left"
+        bar.update(task, completed=fits, state=state)
+        if candidate in done:
+            console.print(
+                f"{len(done)}/{len(candidates)} {candidate}: {candidate.score:.2%} ({state})"
+            )
+
+    with bar:
+        task = bar.add_task("", total=n_fits, state="")
+        yield on_fit
+
+
+def _table(ranked: "Sequence[Candidate]") -> Table:
+    table = Table(
+        title="Accuracy on held-out images",
+        title_style="bold",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("rank", justify="right")
+    table.add_column("layers")
+    for heading in ("dropout", "accuracy", "± between folds", "s/fit"):
+        table.add_column(heading, justify="right")
+    for rank, candidate in enumerate(ranked, start=1):
+        table.add_row(
+            str(rank),
+            str(candidate.layers),
+            f"{candidate.dropout:g}",
+            f"{candidate.score:.2%}",
+            f"{candidate.spread:.2%}",
+            f"{fmean(candidate.seconds):.1f}",
+            style="green" if rank == 1 else None,
+        )
+    return table
+
+
+def _write_csv(path: Path, ranked: "Sequence[Candidate]") -> None:
+    """Write the table with every fold's accuracy."""
+    folds = sorted(ranked[0].accuracies)
+    with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(
+            [
+                "rank",
+                "layers",
+                "dropout",
+                "accuracy",
+                "spread",
+                *(f"fold_{fold}" for fold in folds),
+                "seconds",
+            ]
+        )
+        for rank, candidate in enumerate(ranked, start=1):
+            accuracies = [candidate.accuracies[fold] for fold in folds]
+            table.writerow(
+                [
+                    rank,
+                    candidate.layers,
+                    f"{candidate.dropout:g}",
+                    *(f"{x:.6f}" for x in (candidate.score, candidate.spread, *accuracies)),
+                    f"{fmean(candidate.seconds):.3f}",
+                ]
+            )

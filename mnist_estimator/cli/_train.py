@@ -1,0 +1,123 @@
+"""``mnist-estimator train``: from images to one ``.onnx`` file."""
+
+import time
+from pathlib import Path
+from shlex import quote
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from mnist_estimator.cli._options import (
+    DATA_HELP,
+    BatchSize,
+    Epochs,
+    Layers,
+    Report,
+    Seed,
+    check_output,
+    parse_dropout,
+    parse_layers,
+)
+from mnist_estimator.cli._output import make_console, printable, size_of
+from mnist_estimator.cli._results import judge, print_results
+
+
+def train(
+    context: typer.Context,
+    data: Annotated[str, typer.Option(metavar="NAME|FOLDER", help=DATA_HELP)] = "mnist",
+    layers: Annotated[
+        Layers, typer.Option(parser=parse_layers, metavar="N,N", help="Units of the hidden layers.")
+    ] = "128,64",  # type: ignore[assignment]  # typer parses the default
+    dropout: Annotated[
+        float,
+        typer.Option(parser=parse_dropout, metavar="P", help="How likely a unit is dropped."),
+    ] = 0.2,
+    epochs: Epochs = 10,
+    batch_size: BatchSize = 32,
+    seed: Seed = 0,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE.onnx", callback=check_output, help="The model file to write."),
+    ] = Path("digits.onnx"),
+    report: Report = None,
+) -> None:
+    """Train a network, say how well it reads the test images, and write it as an .onnx file."""
+    if report is not None and report.resolve() == out.resolve():
+        raise typer.BadParameter("--out and --report name the same file.")
+    params = {
+        "hidden_layer_sizes": tuple(layers),
+        "dropout": dropout,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "random_state": seed,
+    }
+    run(data, params, out, report, context.obj)
+
+
+def run(data: str, params: dict[str, Any], out: Path, report: Path | None, command: str) -> None:
+    """Train, write and judge a network.
+
+    Parameters
+    ----------
+    data : str
+        A source that `load_image_data` knows.
+    params : dict
+        Parameters of the `KerasMLPClassifier`.
+    out, report : Path
+        The model file to write, and the page, if wanted.
+    command : str
+        The command line, for the report.
+    """
+    from mnist_estimator.datasets import load_image_data
+
+    console = make_console()
+    with console.status(f"Loading {printable(data)}"):
+        X_train, y_train, X_test, y_test = load_image_data(data)
+    with console.status("Starting TensorFlow"):
+        from mnist_estimator.export import save_onnx
+        from mnist_estimator.pipeline import make_mnist_pipeline
+
+    # The scans of 'digits' go up to 16, not to 255.
+    pipe = make_mnist_pipeline(**params).set_params(scale__pixel_max=int(X_train.max()))
+    console.print(f"Training on {len(X_train):,} images of {X_train.shape[1]} pixels.")
+    start = time.perf_counter()
+    _fit(pipe, X_train, y_train, console)
+    seconds = time.perf_counter() - start
+    with console.status(f"Writing {printable(out)}"):
+        save_onnx(pipe, out, X_test)
+    facts = {
+        **_training_facts(pipe["mlp"]),
+        "Training time": f"{seconds:.1f} s",
+        "Model file": f"{printable(out)}, {size_of(out)}",
+    }
+    with console.status("Reading the test images"):
+        evaluation = judge(pipe, X_test, y_test, report, facts=facts, command=command)
+    print_results(console, evaluation, facts)
+    console.print(f"Read pictures with it: mnist-estimator predict {quote(str(out))} IMAGE ...")
+
+
+def _fit(pipe: Any, X: Any, y: Any, console: Console) -> None:
+    """Train, showing a live bar on a terminal and a plain line an epoch elsewhere."""
+    if console.is_terminal:
+        from mnist_estimator.cli._progress import epoch_rows
+
+        with epoch_rows(console, pipe["mlp"].epochs) as callback:
+            pipe.set_params(mlp__callbacks=callback).fit(X, y)
+    else:
+        pipe.set_params(mlp__verbose=1).fit(X, y)
+    # The file and the report tell the parameters: how the training was watched is none of them.
+    pipe.set_params(mlp__callbacks=None, mlp__verbose=0)
+
+
+def _training_facts(mlp: Any) -> dict[str, str]:
+    """Return the figures of the last epoch in words."""
+    last = {name: figures[-1] for name, figures in mlp.history_.items()}
+    gap = 100 * (last["accuracy"] - last["val_accuracy"])
+    return {
+        "Training accuracy": f"{last['accuracy']:.2%} (with dropout on)",
+        "Validation accuracy": f"{last['val_accuracy']:.2%} ({abs(gap):.2f} points "
+        f"{'below' if gap > 0 else 'above'} training)",
+        "Parameters": f"{mlp.model_.count_params():,}",
+        "Epochs": f"{mlp.n_iter_} of {mlp.n_samples_fit_:,} images",
+    }
