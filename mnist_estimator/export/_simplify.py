@@ -94,10 +94,12 @@ def _one_change(step):
 
     def run(graph):
         n_changes = 0
+        alive = {id(node) for node in graph.nodes}
         for node in list(graph.nodes):
-            if any(node is kept for kept in graph.nodes) and step(graph, node):
+            if id(node) in alive and step(graph, node):
                 n_changes += 1
                 graph.relink()
+                alive = {id(kept) for kept in graph.nodes}
         return n_changes
 
     return run
@@ -110,8 +112,6 @@ def _fold_constants(graph, node):
         graph.constants[node.output[0]] = numpy_helper.to_array(_attribute(node, "value"))
         graph.remove(node)
         return True
-    if node.op_type != "Constant" and not node.input:
-        return False
     if any(name not in graph.constants for name in node.input):
         return False
     if any(name in graph.outputs for name in node.output) or node.op_type.startswith("Random"):

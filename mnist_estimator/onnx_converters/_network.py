@@ -61,8 +61,6 @@ def _check_feature_encoder(estimator):
 def _drop_last_activation(graph):
     """Cut the softmax or sigmoid off a network's graph."""
     (last,) = [node for node in graph.node if graph.output[0].name in node.output]
-    while last.op_type == "Identity":
-        (last,) = [node for node in graph.node if last.input[0] in node.output]
     if last.op_type not in ("Softmax", "Sigmoid"):
         raise ExportError(
             f"Option 'raw_scores' wants the scores before the softmax or sigmoid, but the network "

@@ -68,6 +68,21 @@ def test_what_must_not_be_folded_stays(run):
     assert sorted(kinds) == ["Add", "Expand", "Mul", "Neg", "RandomNormalLike", "ReduceSum"]
 
 
+def test_what_onnxruntime_cannot_compute_stays():
+    model = parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 18, "elsewhere" : 1]>
+        g (float[N, 3] X) => (float[N, 3] Y) {
+            one = Constant <value = float[1] {1}> ()
+            secret = elsewhere.Secret(one)
+            back = Reshape(secret, one)
+            sum = Add(X, back)
+            Y = Reshape(sum, back)
+        }"""
+    )
+    kinds = [node.op_type for node in simplify(model).graph.node]
+    assert kinds == ["Secret", "Reshape", "Add", "Reshape"]
+
+
 def test_no_ops_are_dropped(run):
     model = build(
         """g (float[N, 3] X) => (float[N, 3] Y) {

@@ -3,13 +3,16 @@
 import errno
 import tempfile
 
+import keras
 import numpy as np
 import onnx
 import pandas as pd
 import pytest
 from onnx import numpy_helper
+from scikeras.wrappers import KerasRegressor
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
@@ -67,6 +70,34 @@ def test_many_rows_are_thinned_out(pipeline, digits, tmp_path):
     frame = pd.DataFrame(X, columns=[f"p{i}" for i in range(64)])
     named = clone(pipeline).fit(frame[:50], np.arange(50) % 10)
     assert save_onnx(named, tmp_path / "b.onnx", frame).n_rows == 10_000
+
+
+def test_labels_of_text_without_probabilities(four_digits, small_pipeline, tmp_path):
+    X, y = four_digits
+    voting = VotingClassifier([("a", small_pipeline()), ("b", small_pipeline(random_state=1))])
+    voting.fit(X, np.array(["zero", "one", "two", "three"])[y])
+    report = save_onnx(voting, tmp_path / "a.onnx", X)
+    assert (report.max_difference, report.agreement) == (0, 1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # SciKeras against the newest Keras
+def test_regressor(digits, tmp_path):
+    def build():
+        model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    X, y = digits[0] / np.float32(16), digits[1].astype(np.float32)
+    regressor = KerasRegressor(build, epochs=1, verbose=0).fit(X, y)
+    report = save_onnx(regressor, tmp_path / "a.onnx", X)
+    assert report.max_difference < 1e-5
+    assert report.agreement == 1
+
+
+def test_one_matrix_from_a_data_frame(digits, small_pipeline, tmp_path):
+    frame = pd.DataFrame(digits[0][:300], columns=[f"p{i}" for i in range(64)])
+    fitted = small_pipeline().fit(frame, digits[1][:300])
+    assert save_onnx(fitted, tmp_path / "a.onnx", frame, columns_as="matrix").agreement == 1
 
 
 def test_parameters_reach_to_onnx(pipeline, digits, tmp_path):

@@ -114,6 +114,17 @@ def test_opsets(run, pipeline, digits):
         np.testing.assert_allclose(probabilities, expected[1], atol=1e-6)
 
 
+@pytest.mark.parametrize(("runs", "newest"), [(21, 21), (14, 15)])
+def test_newest_opset_is_what_onnxruntime_runs(monkeypatch, runs, newest):
+    class Session:
+        def __init__(self, content, *_, **__):
+            if onnx.load_from_string(content).opset_import[0].version > runs:
+                raise RuntimeError("Opset is under development")
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", Session)
+    assert newest_opset.__wrapped__() == newest
+
+
 @pytest.mark.parametrize(
     ("labels", "dtype"),
     [

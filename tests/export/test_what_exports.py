@@ -23,16 +23,18 @@ from mnist_estimator.export._agreement import TOLERANCE
 from mnist_estimator.export._exportable import as_exportable
 from mnist_estimator.export._save_onnx import ROUNDING
 
+# The benchmark of the export sets these to the reference network and real MNIST.
+NETWORK = {"hidden_layer_sizes": (12,), "epochs": 3, "batch_size": 16}
+PIXEL_MAX = 16
+
 
 def network(seed=0):
-    return KerasMLPClassifier((12,), epochs=3, batch_size=16, random_state=seed)
+    return KerasMLPClassifier(**NETWORK, random_state=seed)
 
 
 def pixels(seed=0):
-    pipeline = make_mnist_pipeline(
-        hidden_layer_sizes=(12,), epochs=3, batch_size=16, validation_split=0.0, random_state=seed
-    )
-    return pipeline.set_params(scale__pixel_max=16)
+    pipeline = make_mnist_pipeline(**NETWORK, validation_split=0.0, random_state=seed)
+    return pipeline.set_params(scale__pixel_max=PIXEL_MAX)
 
 
 def linear():
