@@ -1,10 +1,67 @@
 """The network: Dense and Dropout layers of Keras."""
 
+from numbers import Integral
+
 import numpy as np
 
-from mnist_estimator._tensorflow import keras
+from mnist_estimator._tensorflow import keras, start_devices
 
 _LARGEST_SEED = 2**31 - 1
+
+
+def layer_sizes(hidden_layer_sizes):
+    """Return the parameter `hidden_layer_sizes` as a tuple of int.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : array-like of int
+        What the user gave.
+
+    Returns
+    -------
+    sizes : tuple of int
+        Units of each hidden layer.
+
+    Raises
+    ------
+    ValueError
+        If a size is no integer, or less than 1.
+    """
+    sizes = tuple(hidden_layer_sizes)
+    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        raise ValueError(
+            "The 'hidden_layer_sizes' parameter of KerasMLPClassifier must be a tuple of "
+            f"ints of 1 or more, () for a linear model. Got {hidden_layer_sizes!r} instead."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def check_known(name, value, registry):
+    """Check that Keras knows a name.
+
+    Parameters
+    ----------
+    name : str
+        The parameter: "activation" or "optimizer".
+    value : str or object
+        What the user gave; objects pass.
+    registry : module
+        `keras.activations` or `keras.optimizers`.
+
+    Raises
+    ------
+    ValueError
+        If Keras does not.
+    """
+    if not isinstance(value, str):
+        return
+    try:
+        registry.get(value)
+    except ValueError:
+        raise ValueError(
+            f"The {name!r} parameter of KerasMLPClassifier must be a name that Keras knows. "
+            f"Got {value!r} instead; see keras.io/api/{name}s."
+        ) from None
 
 
 def build_mlp(
@@ -45,6 +102,7 @@ def build_mlp(
     >>> build_mlp(784, 10).count_params()
     109386
     """
+    start_devices()
     rng = np.random.default_rng(seed)
 
     def draw_seed():

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from mnist_estimator._tensorflow import BaseWrapper
+from mnist_estimator._tensorflow import BaseWrapper, start_devices
 
 
 class MethodOrder(type):
@@ -22,6 +22,23 @@ class MethodOrder(type):
         return order
 
 
+def new_quietly(cls):
+    """Return an estimator without attributes, once TensorFlow's devices are set up quietly.
+
+    Parameters
+    ----------
+    cls : type
+        The class of the estimator.
+
+    Returns
+    -------
+    estimator : object
+        Ready for `__setstate__`.
+    """
+    start_devices()
+    return cls.__new__(cls)
+
+
 @contextmanager
 def unchanged_on_failure(estimator):
     """Leave an estimator as it was if the block fails, on Ctrl-C too.
@@ -29,13 +46,14 @@ def unchanged_on_failure(estimator):
     Parameters
     ----------
     estimator : KerasMLPClassifier
-        Its attributes are put back, and the weights and the optimizer of its model, which
-        training changes in place.
+        Its attributes are put back, and what training changes in place: the weights and the
+        optimizer of its model, and its random number generator.
     """
     before = vars(estimator).copy()
-    model = before.get("model_")
+    model, rng = before.get("model_"), before.get("_rng")
     state = [] if model is None else [*model.weights, *model.optimizer.variables]
     values = [variable.numpy() for variable in state]
+    drawn = None if rng is None else rng.bit_generator.state
     try:
         yield
     except BaseException:
@@ -43,4 +61,6 @@ def unchanged_on_failure(estimator):
         vars(estimator).update(before)
         for variable, value in zip(state, values, strict=True):
             variable.assign(value)
+        if rng is not None:
+            rng.bit_generator.state = drawn
         raise

@@ -5,11 +5,13 @@ driver was found, that oneDNN is on), before any logging level can be set from P
 that need one of the three import it from here.
 """
 
+import functools
+import multiprocessing
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 
 @contextmanager
@@ -35,28 +37,54 @@ def _stderr_held_back() -> Iterator[None]:
             os.close(kept)
 
 
+def _is_worker() -> bool:
+    """Tell whether joblib, Dask or the like started this process and bounded its threads."""
+    return (
+        multiprocessing.current_process().name != "MainProcess" and "OMP_NUM_THREADS" in os.environ
+    )
+
+
 # 1 hides what is informational; TensorFlow reads it once, while it loads.
 level_was_set = "TF_CPP_MIN_LOG_LEVEL" in os.environ
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 try:
-    with nullcontext() if "tensorflow" in sys.modules else _stderr_held_back():
-        import keras
+    if "tensorflow" in sys.modules:
         import tensorflow as tf
+    else:
+        with _stderr_held_back():
+            import tensorflow as tf
+        if _is_worker() and "TF_NUM_INTRAOP_THREADS" not in os.environ:
+            # TensorFlow does not know the variable by which worker processes are told how many
+            # threads are theirs, and would take every core in each of them.
+            threads = int(os.environ["OMP_NUM_THREADS"])
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+    with _stderr_held_back():
+        import keras
         from scikeras.utils.random_state import tensorflow_random_state
         from scikeras.wrappers import BaseWrapper, KerasClassifier
         from tensorflow.python.eager.context import function_executor_type
-
-        # The libraries speak again when the devices are set up, which the first tensor does.
-        tf.constant(0)
 finally:
     if not level_was_set:
         del os.environ["TF_CPP_MIN_LOG_LEVEL"]
+
+
+@functools.cache
+def start_devices() -> None:
+    """Let TensorFlow set up its devices, which is when it speaks again.
+
+    Not done by the import: until then a user may still configure threads and GPUs.
+    """
+    with _stderr_held_back():
+        tf.constant(0)
+
 
 __all__ = [
     "BaseWrapper",
     "KerasClassifier",
     "function_executor_type",
     "keras",
+    "start_devices",
     "tensorflow_random_state",
     "tf",
 ]

@@ -5,21 +5,23 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from mnist_estimator._epoch_loop import (
     EpochPrinter,
+    as_callbacks,
+    extend_history,
     has_batch_hooks,
     train_by_graph,
     train_by_keras,
 )
 from mnist_estimator._holdout import stratified_holdout
-from mnist_estimator._mlp import build_mlp
-from mnist_estimator._scikeras import MethodOrder, unchanged_on_failure
+from mnist_estimator._mlp import build_mlp, check_known, layer_sizes
+from mnist_estimator._scikeras import MethodOrder, new_quietly, unchanged_on_failure
 from mnist_estimator._targets import class_factors, encode_labels
-from mnist_estimator._tensorflow import KerasClassifier, keras, tf
+from mnist_estimator._tensorflow import KerasClassifier, keras, start_devices, tf
 from mnist_estimator.training import as_tensor, epoch_graph, resident_rows
 
 # Rows that one prediction takes at once: the activations stay in the processor's cache.
@@ -38,7 +40,8 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
     hidden_layer_sizes : tuple of int, default=(128, 64)
         Units of each hidden layer. ``()`` is a linear model: multinomial logistic regression.
     activation : str or callable, default="relu"
-        The hidden units' activation: a name that Keras knows, or a function of a tensor.
+        The hidden units' activation: a name that Keras knows, or a function of a tensor; register
+        that one with `keras.saving.register_keras_serializable` to pickle a fitted classifier.
     dropout : float, default=0.2
         The probability that a hidden unit is dropped in a training step, in [0, 1)
         (Srivastava et al. 2014).
@@ -63,8 +66,8 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         What a row of each class counts in the training loss. "balanced" counts every class alike.
         Multiplied with `sample_weight`.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the last `fit`. The classes and the number of
-        features must be the same.
+        Whether `fit` goes on from the weights and the optimizer of the last `fit`. The classes,
+        the features and the network must be the same; `learning_rate` may be another number.
     callbacks : keras.callbacks.Callback, list of them, or None, default=None
         Called as Keras calls them. Those that want to be called at each batch make `fit` use
         Keras' own, slower loop.
@@ -82,7 +85,8 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         The labels, sorted, in the dtype of `y`.
     history_ : dict of str to list of float
         For each epoch `loss` and `accuracy` (means over the epoch, dropout on, as Keras reports
-        them), and with a `validation_split` also `val_loss` and `val_accuracy`.
+        them), and with a `validation_split` also `val_loss` and `val_accuracy` (NaN for epochs of
+        `partial_fit`, which holds no rows out).
     n_iter_ : int
         Epochs trained in the last call.
     n_samples_fit_ : int
@@ -130,7 +134,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "warm_start": ["boolean"],
-        "callbacks": [HasMethods(["on_epoch_end", "on_train_begin"]), list, tuple, None],
+        "callbacks": [keras.callbacks.Callback, list, tuple, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -169,6 +173,10 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
+
+    def __reduce__(self):
+        # Unpickling calls `new_quietly` before it comes to the Keras model.
+        return new_quietly, (type(self),), self.__getstate__()
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -286,6 +294,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
 
     def _fit_rows(self, X, y, sample_weight, epochs, validation_split, *, go_on, classes=None):
         """Train on rows, from new weights or (`go_on`) from those that are there."""
+        start_devices()
         sizes = self._check_parameters()
         X, y = validate_data(self, X, y, dtype=np.float32, reset=not go_on)
         check_classification_targets(y)
@@ -303,6 +312,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
                 check_random_state(self.random_state).randint(_LARGEST_SEED)
             )
             self._split_seed = self._rng.integers(_LARGEST_SEED)
+        self._keep_on_course(sizes, go_on=go_on)
         train, validation = np.flatnonzero(weight).astype(np.int32), np.array([], np.int32)
         if validation_split:
             kept, held_out = stratified_holdout(
@@ -315,17 +325,15 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
             weight[train] *= factors[codes[train]]
 
         architecture = (X.shape[1], len(classes), sizes)
-        model = self.model_ if go_on else self._build(architecture, self._rng)
+        model = self.model_ if go_on else self._build(architecture, self._rng, self.optimizer)
         history = self._train(model, architecture, X, codes, weight, train, validation, epochs)
-        if go_on:
-            history = {name: self.history_.get(name, []) + new for name, new in history.items()}
-        self.model_, self.classes_, self.history_ = model, classes, history
         self.n_iter_, self.n_samples_fit_ = len(history["loss"]), len(train)
+        self.history_ = extend_history(self.history_, history) if go_on else history
+        self.model_, self.classes_ = model, classes
 
     def _train(self, model, architecture, X, codes, weight, train, validation, epochs):
         """Train `model` in place by the loop that the callbacks allow; return the history."""
-        callbacks = [self.callbacks] if hasattr(self.callbacks, "on_epoch_end") else self.callbacks
-        callbacks = list(callbacks or [])
+        callbacks = as_callbacks(self.callbacks)
         if self.early_stopping and len(validation):
             stopper = keras.callbacks.EarlyStopping(
                 "val_loss", patience=self.n_iter_no_change, restore_best_weights=True
@@ -339,7 +347,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
                 model, X, codes, weight, train, validation, batch_size=self.batch_size, **common
             )
         graph = epoch_graph(
-            lambda: self._build(architecture, np.random.default_rng(0)),
+            lambda: self._build(architecture, np.random.default_rng(0), model.optimizer),
             (architecture, self.activation),
             model.optimizer,
             self.batch_size,
@@ -348,7 +356,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         rows = resident_rows(X, codes, weight)
         return train_by_graph(graph, model, rows, train, validation, dropout=self.dropout, **common)
 
-    def _build(self, architecture, rng):
+    def _build(self, architecture, rng, optimizer):
         """Return a new, compiled model."""
         n_features, n_classes, sizes = architecture
         model = build_mlp(
@@ -359,36 +367,40 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
             dropout=self.dropout,
             seed=rng.integers(_LARGEST_SEED),
         )
-        if isinstance(self.optimizer, str):
-            optimizer = type(keras.optimizers.get(self.optimizer))(self.learning_rate)
+        if isinstance(optimizer, str):
+            optimizer = type(keras.optimizers.get(optimizer))(self.learning_rate)
         else:
-            optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
+            optimizer = type(optimizer).from_config(optimizer.get_config())
         optimizer.build(model.trainable_variables)
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
 
+    def _keep_on_course(self, sizes, *, go_on):
+        """Note what is trained; going on, take a new step size and refuse another network."""
+        course = {"hidden_layer_sizes": sizes, "activation": self.activation}
+        course["optimizer"] = self.optimizer
+        if isinstance(self.optimizer, str):
+            course["learning_rate"] = self.learning_rate
+        before = self._course if go_on else course
+        changed = [name for name in course if course[name] != before.get(name)]
+        if changed == ["learning_rate"] and isinstance(self.learning_rate, Real):
+            self.model_.optimizer.learning_rate = self.learning_rate
+        elif changed:
+            raise ValueError(
+                f"Training goes on with the network and the optimizer of the last fit, but "
+                f"{' and '.join(changed)} changed since: from "
+                f"{[before.get(name) for name in changed]} to {[course[c] for c in changed]}. "
+                "Fit with warm_start=False to start anew."
+            )
+        self._course = course
+
     def _check_parameters(self):
         """Check what the declared constraints cannot say; return the layer sizes as a tuple."""
-        sizes = tuple(self.hidden_layer_sizes)
-        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
-            raise ValueError(
-                "The 'hidden_layer_sizes' parameter of KerasMLPClassifier must be a tuple of "
-                f"ints of 1 or more, () for a linear model. Got {self.hidden_layer_sizes!r} "
-                "instead."
-            )
-        for name, registry in (("activation", keras.activations), ("optimizer", keras.optimizers)):
-            value = getattr(self, name)
-            if isinstance(value, str):
-                try:
-                    registry.get(value)
-                except ValueError:
-                    raise ValueError(
-                        f"The {name!r} parameter of KerasMLPClassifier must be a name that Keras "
-                        f"knows. Got {value!r} instead; see keras.io/api/{name}s."
-                    ) from None
+        check_known("activation", self.activation, keras.activations)
+        check_known("optimizer", self.optimizer, keras.optimizers)
         if self.early_stopping and not self.validation_split:
             raise ValueError(
                 "early_stopping=True needs held-out rows to watch. Got validation_split=0; set it "
                 "to 0.2, for example."
             )
-        return tuple(int(size) for size in sizes)
+        return layer_sizes(self.hidden_layer_sizes)
