@@ -1,5 +1,6 @@
 """Train for some epochs, calling Keras callbacks: by the compiled graph or by `Model.fit`."""
 
+import math
 import time
 
 import numpy as np
@@ -27,19 +28,80 @@ class EpochPrinter(keras.callbacks.Callback):
         print(f"epoch {done}/{epochs}: {figures} ({seconds / done:.2f} s/epoch, {left:.0f} s left)")
 
 
-def has_batch_hooks(callback):
-    """Tell whether a callback wants to be called at batches, which only Keras' own loop does.
+def as_callbacks(callbacks):
+    """Return the parameter `callbacks` as a list.
 
     Parameters
     ----------
-    callback : keras.callbacks.Callback
-        Any callback.
+    callbacks : keras.callbacks.Callback, list of them, or None
+        What the user gave.
 
     Returns
     -------
-    wanted : bool
-        Whether it overrides a batch method, in its class or on itself (`LambdaCallback`).
+    callbacks : list of keras.callbacks.Callback
+        A new list.
+
+    Raises
+    ------
+    TypeError
+        If one of them is no callback.
     """
+    if callbacks is None:
+        return []
+    callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else list(callbacks)
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise TypeError(
+                "The 'callbacks' parameter of KerasMLPClassifier must hold instances of "
+                f"keras.callbacks.Callback. Got {callback!r} instead."
+            )
+    return callbacks
+
+
+def extend_history(earlier, new):
+    """Append the figures of further epochs.
+
+    Parameters
+    ----------
+    earlier, new : dict of str to list of float
+        One figure an epoch.
+
+    Returns
+    -------
+    history : dict of str to list of float
+        All lists as long as there are epochs: NaN where an epoch has no such figure, because no
+        rows were held out.
+    """
+    lengths = [max(map(len, part.values())) for part in (earlier, new)]
+    missing = [[math.nan] * length for length in lengths]
+    return {
+        name: earlier.get(name, missing[0]) + new.get(name, missing[1])
+        for name in {**earlier, **new}
+    }
+
+
+def needs_keras(optimizer, callbacks):
+    """Tell whether training takes Keras' own loop.
+
+    Parameters
+    ----------
+    optimizer : keras.optimizers.Optimizer
+        The optimizer to train with.
+    callbacks : list of keras.callbacks.Callback
+        The callbacks to call.
+
+    Returns
+    -------
+    needed : bool
+        Whether a callback wants to be called at batches, or the optimizer scales the loss by what
+        it meets, which TensorFlow's single-threaded executor waits for forever.
+    """
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    return scales or any(map(_has_batch_hooks, callbacks))
+
+
+def _has_batch_hooks(callback):
+    """Tell whether a callback overrides a batch method, in its class or on itself."""
     if isinstance(callback, keras.callbacks.ModelCheckpoint):
         return callback.save_freq != "epoch"
     return any(
@@ -88,12 +150,17 @@ def train_by_graph(graph, model, rows, train, validation, *, epochs, dropout, rn
         loss, accuracy = graph.train(model, rows, order, seed, dropout)
         logs = {"loss": loss, "accuracy": accuracy}
         if len(validation):
-            logs["val_loss"], logs["val_accuracy"] = graph.evaluate(model, rows, validation)
+            hooks.on_test_begin()
+            loss, accuracy = graph.evaluate(model, rows, validation)
+            hooks.on_test_end({"loss": loss, "accuracy": accuracy})
+            logs |= {"val_loss": loss, "val_accuracy": accuracy}
         for name, value in logs.items():
             history.setdefault(name, []).append(value)
         hooks.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
+    # Where the optimizer keeps averages of the weights (`use_ema`), these are the result.
+    model.optimizer.finalize_variable_values(model.trainable_variables)
     hooks.on_train_end(logs)
     return history
 

@@ -13,7 +13,7 @@ from mnist_estimator._epoch_loop import (
     EpochPrinter,
     as_callbacks,
     extend_history,
-    has_batch_hooks,
+    needs_keras,
     train_by_graph,
     train_by_keras,
 )
@@ -342,7 +342,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         if self.verbose:
             callbacks.append(EpochPrinter())
         common = {"epochs": epochs, "rng": self._rng, "callbacks": callbacks}
-        if any(has_batch_hooks(callback) for callback in callbacks):
+        if needs_keras(model.optimizer, callbacks):
             return train_by_keras(
                 model, X, codes, weight, train, validation, batch_size=self.batch_size, **common
             )
