@@ -41,6 +41,8 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         The number of values in a row.
     feature_names_in_ : ndarray of str, shape (n_features_in_,)
         The columns of a model that takes a DataFrame; other models do not have the attribute.
+    metadata_ : dict
+        What the file says of itself: versions, training figures, parameters, licence.
 
     See Also
     --------
@@ -164,6 +166,11 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
                 "takes one array"
             )
         return np.array(model.input_names, dtype=object)
+
+    @property
+    def metadata_(self):
+        """What the file says of itself."""
+        return self._model().metadata
 
     def _model(self):
         """Return the open model, opening it where the parameters have changed."""

@@ -154,6 +154,7 @@ class OnnxModel:
         is_exact = self.input_dtype is not None and self.input_dtype.kind in "uib"
         self._exact_dtype = self.input_dtype if is_exact else None
         self._input_name = self.input_names[0]
+        self._tails = {LABELS: (), PROBABILITIES: self.classes.shape}
         self._chunk_rows = CHUNK_ROWS if self._on_processor else ACCELERATOR_CHUNK_ROWS
         self._run_options = quiet_run_options()
         self._try_a_row()
@@ -260,12 +261,12 @@ class OnnxModel:
             results = self.session.run(outputs, feed, self._run_options)
         except Exception as error:
             raise self._refusal(f"onnxruntime does not run it ({_first_line(error)})") from error
-        last = results[-1].shape
-        if last != (n_rows, len(self.classes)) and last != (n_rows,):
-            raise self._refusal(
-                f"for {n_rows} rows and {len(self.classes)} classes its output {outputs[-1]!r} "
-                f"has the shape {last}"
-            )
+        for output, result in zip(outputs, results, strict=True):
+            if result.shape != (n_rows, *self._tails[output]):
+                raise self._refusal(
+                    f"for {n_rows} rows and {len(self.classes)} classes its output {output!r} has "
+                    f"the shape {result.shape}"
+                )
         return results
 
     def _empty(self, output: str) -> np.ndarray:

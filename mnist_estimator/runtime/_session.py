@@ -101,7 +101,7 @@ def open_session(content: bytes, providers: Sequence[Any]) -> ort.InferenceSessi
     Raises
     ------
     Exception
-        Whatever onnxruntime raises for a model that it does not run.
+        Whatever onnxruntime raises for a model that it does not load.
     """
     _bound_memory()
     options = ort.SessionOptions()
@@ -112,14 +112,30 @@ def open_session(content: bytes, providers: Sequence[Any]) -> ort.InferenceSessi
     options.add_session_config_entry("session.load_model_format", "ONNX")
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
-    return ort.InferenceSession(
+    session = _Session(
         content,
         options,
         providers=list(providers),
-        enable_fallback=False,
         # Folding runs nodes while loading, outside the bound in older releases of onnxruntime.
         disabled_optimizers=["ConstantFolding"],
+        read_config_from_model=0,
     )
+    session.disable_fallback()
+    return session
+
+
+class _Session(ort.InferenceSession):
+    """A session that fails by raising; onnxruntime's own prints some errors and tries again."""
+
+    def _create_inference_session(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super()._create_inference_session(*args, **kwargs)
+        except (ValueError, RuntimeError) as error:
+            raise SessionError(str(error)) from error
+
+
+class SessionError(Exception):
+    """onnxruntime does not load the model."""
 
 
 def quiet_run_options() -> ort.RunOptions:
