@@ -52,7 +52,7 @@ html_title = f"mnist_estimator {release}"
 html_theme_options = {
     "logo": {"text": "mnist_estimator"},
     "navbar_align": "left",
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 9,
     "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
