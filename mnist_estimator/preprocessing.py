@@ -4,6 +4,7 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -133,16 +134,18 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return `X` as a validated flat array in its own dtype."""
         if getattr(X, "ndim", 2) > 2 or (isinstance(X, list) and np.ndim(X) > 2):
             X = flatten_images(np.asarray(X))
-        X = validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
-        if X.dtype.kind not in "ub":
-            smallest = np.fmin.reduce(X, axis=None)
+        pixels = check_array(X, ensure_all_finite="allow-nan", estimator=self, input_name="X")
+        if pixels.dtype.kind not in "ub":
+            smallest = np.fmin.reduce(pixels, axis=None)
             if smallest < 0:
                 raise ValueError(
                     f"Negative values in data passed to {type(self).__name__}: the smallest is "
                     f"{smallest:g}. Grey levels start at 0 (black or paper, whichever the images "
                     "use); shift or clip the images first."
                 )
-        return X
+        # Last, because it notes names and number of the features: a `fit` that fails notes none.
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        return pixels
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
