@@ -122,6 +122,7 @@ class EpochGraph:
         self._model = model
         self._layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
         self._hidden_sizes = [layer.units for layer in self._layers[:-1]]
+        self._n_hidden = sum(self._hidden_sizes)
         self._batch_size = batch_size
         self._dropout = dropout and bool(self._hidden_sizes)
         self._traced = {}
@@ -211,29 +212,29 @@ class EpochGraph:
         apply_gradients(self._model.optimizer, gradients, variables)
         return loss, _count_hits(logits, y)
 
-    def _draw_masks(self, n_rows, key, counter, rate):
-        """Draw dropout factors, 0 or 1 / (1 - rate), for `n_rows` rows: an array a hidden layer.
+    def _draw_kept(self, n_rows, key, counter, rate):
+        """Draw which hidden units of `n_rows` rows are kept: bool, (n_rows, hidden units).
 
         A random number of 16 bits decides: the rate is kept within 1 / 65536, and one call of
         the generator gives twice as many of them.
         """
-        masks = []
-        for layer, n_units in enumerate(self._hidden_sizes if self._dropout else ()):
-            words = tf.raw_ops.StatelessRandomUniformFullIntV2(
-                shape=tf.stack([(n_rows * n_units + 1) // 2]),
-                key=tf.cast(tf.stack([key]), tf.uint64),
-                # Philox counts on in the low word: the high one keeps the draws apart.
-                counter=tf.stack(
-                    [tf.constant(layer << 32, tf.uint64), tf.cast(counter, tf.uint64)]
-                ),
-                alg=1,  # Philox, the same numbers on every machine
-                dtype=tf.uint32,
-            )
-            numbers = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[: n_rows * n_units]
-            kept = tf.cast(numbers, tf.float32) >= tf.round(rate * 65536)
-            factors = tf.cast(kept, tf.float32) * (1 / (1 - rate))
-            masks.append(tf.reshape(factors, [n_rows, n_units]))
-        return masks
+        n_units = self._n_hidden
+        words = tf.raw_ops.StatelessRandomUniformFullIntV2(
+            shape=tf.stack([(n_rows * n_units + 1) // 2]),
+            key=tf.cast(tf.stack([key]), tf.uint64),
+            # Philox counts on in the low word: the high one keeps the draws apart.
+            counter=tf.cast(tf.stack([0, counter]), tf.uint64),
+            alg=1,  # Philox, the same numbers on every machine
+            dtype=tf.uint32,
+        )
+        numbers = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[: n_rows * n_units]
+        kept = numbers >= tf.cast(tf.round(rate * 65536), tf.uint16)
+        return tf.reshape(kept, [n_rows, n_units])
+
+    def _masks(self, kept, rate):
+        """Return the dropout factors, 0 or 1 / (1 - rate), of each hidden layer."""
+        factors = tf.cast(kept, tf.float32) * (1 / (1 - rate))
+        return tf.split(factors, self._hidden_sizes, axis=1)
 
     # The graphs.
 
@@ -241,20 +242,19 @@ class EpochGraph:
         """Trace the loop over the full batches `start` to `stop`."""
         self.n_traces += 1
         size = self._batch_size
-        chunk = max(1, _MASK_ELEMENTS // (size * max(1, sum(self._hidden_sizes))))
+        chunk = max(1, _MASK_ELEMENTS // (size * max(1, self._n_hidden)))
         batches = tf.reshape(order[: stop * size], [-1, size])
 
         def train_chunk(first, loss, hits):
-            masks = [
-                tf.reshape(mask, [chunk, size, mask.shape[1]])
-                for mask in self._draw_masks(chunk * size, seed, first, rate)
-            ]
+            if self._dropout:
+                kept = self._draw_kept(chunk * size, seed, first, rate)
+                kept = tf.reshape(kept, [chunk, size, self._n_hidden])
 
             def train_batch(batch, loss, hits):
                 rows = tf.gather(batches, batch)
-                factors = [tf.gather(mask, batch - first) for mask in masks]
+                masks = self._masks(tf.gather(kept, batch - first), rate) if self._dropout else ()
                 batch_loss, batch_hits = self._step(
-                    tf.gather(X, rows), tf.gather(y, rows), tf.gather(weight, rows), factors
+                    tf.gather(X, rows), tf.gather(y, rows), tf.gather(weight, rows), masks
                 )
                 return batch + 1, loss + batch_loss, hits + batch_hits
 
@@ -273,7 +273,9 @@ class EpochGraph:
         """Trace the last, short batch."""
         self.n_traces += 1
         rows = order[start:]
-        masks = self._draw_masks(tf.size(rows), seed, start + 1, rate)
+        masks = ()
+        if self._dropout:
+            masks = self._masks(self._draw_kept(tf.size(rows), seed, start + 1, rate), rate)
         return self._step(tf.gather(X, rows), tf.gather(y, rows), tf.gather(weight, rows), masks)
 
     def _trace_evaluate(self, X, y, weight, order, start):
