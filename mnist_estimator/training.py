@@ -228,7 +228,7 @@ class EpochGraph:
             dtype=tf.uint32,
         )
         numbers = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[: n_rows * n_units]
-        kept = numbers >= tf.cast(tf.round(rate * 65536), tf.uint16)
+        kept = numbers >= tf.cast(tf.minimum(tf.round(rate * 65536), 65535), tf.uint16)
         return tf.reshape(kept, [n_rows, n_units])
 
     def _masks(self, kept, rate):
