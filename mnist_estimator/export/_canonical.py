@@ -25,24 +25,16 @@ def canonicalize(model):
     canonical = onnx.ModelProto()
     canonical.CopyFrom(model)
     graph = canonical.graph
-    del graph.value_info[:]
     graph.doc_string = canonical.doc_string = ""
-    nodes = _depth_first(graph)
-    names = {value.name: value.name for value in (*graph.input, *graph.output)}
-    opsets = {opset.domain: opset.version for opset in canonical.opset_import}
-    _rename_nodes(nodes, names, opsets, Counter())
-    initializers = {tensor.name: tensor for tensor in graph.initializer}
-    kept = [old for old in names if old in initializers]
-    for old in kept:
-        initializers[old].name = names[old]
-    del graph.initializer[:], graph.node[:], canonical.opset_import[:]
-    graph.initializer.extend(initializers[old] for old in kept)
-    graph.node.extend(nodes)
-    used = {"", *(node.domain for node in nodes)}
+    spelling = _Spelling({opset.domain: opset.version for opset in canonical.opset_import})
+    for value in (*graph.input, *graph.output):
+        spelling.names[value.name] = value.name
+    spelling.spell_graph(graph)
+    del canonical.opset_import[:]
     canonical.opset_import.extend(
         helper.make_opsetid(domain, version)
-        for domain, version in sorted(opsets.items())
-        if domain in used
+        for domain, version in sorted(spelling.opsets.items())
+        if domain in spelling.domains
     )
     return canonical
 
@@ -66,41 +58,68 @@ def _depth_first(graph):
     return order
 
 
-def _rename_nodes(nodes, names, opsets, counter):
-    """Rename nodes and tensors in place; `names` (old → new) grows in the order of first use."""
+class _Spelling:
+    """Names given so far: `names` (old → new) grows in the order of first use."""
 
-    def rename(old, new):
-        if old and old not in names:
-            names[old] = new
-        return names.get(old, "")
+    def __init__(self, opsets):
+        self.opsets = opsets
+        self.domains = {""}
+        self.names = {}
+        self.counter = Counter()
 
-    for node in nodes:
-        counter[node.op_type] += 1
-        node.name = f"{node.op_type}_{counter[node.op_type]}"
-        node.doc_string = ""
+    def rename(self, old, new):
+        """Return the new name of a tensor, `new` where it has none yet."""
+        return self.names.setdefault(old, new) if old else ""
+
+    def spell_graph(self, graph):
+        """Order and rename a graph in place, and drop what its outputs do not need."""
+        nodes = _depth_first(graph)
+        for node in nodes:
+            self.spell_node(node)
+        for i, value in enumerate(graph.output):
+            value.name = self.rename(value.name, f"{graph.name}.output{i}")
+        initializers = {tensor.name: tensor for tensor in graph.initializer}
+        kept = [initializers[old] for old in self.names if old in initializers]
+        for tensor in kept:
+            tensor.name = self.names[tensor.name]
+        del graph.value_info[:], graph.initializer[:], graph.node[:]
+        graph.initializer.extend(kept)
+        graph.node.extend(nodes)
+
+    def spell_node(self, node):
+        """Rename a node and its tensors in place; attributes in the order of their names."""
+        domain = node.domain
+        self.domains.add(domain)
+        self.counter[node.op_type] += 1
+        node.name = f"{node.op_type}_{self.counter[node.op_type]}"
         formal = []
-        if defs.has(node.op_type, opsets[node.domain], node.domain):
-            schema = defs.get_schema(node.op_type, opsets[node.domain], node.domain)
+        if defs.has(node.op_type, self.opsets[domain], domain):
+            schema = defs.get_schema(node.op_type, self.opsets[domain], domain)
             formal = [parameter.name for parameter in schema.inputs]
         for i, old in enumerate(node.input):
             part = formal[i] if i < len(formal) else f"input{i}"
-            node.input[i] = rename(old, f"{node.name}.{part}")
+            node.input[i] = self.rename(old, f"{node.name}.{part}")
         attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
-        copies = [onnx.AttributeProto.FromString(a.SerializeToString()) for a in attributes]
-        del node.attribute[:]
-        node.attribute.extend(copies)
-        for attribute in node.attribute:
+        for attribute in attributes:
             if attribute.type == onnx.AttributeProto.GRAPH:
-                inner = attribute.g
-                inner.name = f"{node.name}.{attribute.name}"
-                del inner.value_info[:]
-                for value in (*inner.input, *inner.output):
-                    for dimension in value.type.tensor_type.shape.dim:
-                        dimension.ClearField("dim_param")
-                for value in (*inner.input, *inner.initializer):
-                    value.name = rename(value.name, f"{inner.name}.{len(names)}")
-                _rename_nodes(inner.node, names, opsets, counter)
-                for value in inner.output:
-                    value.name = rename(value.name, f"{inner.name}.{len(names)}")
+                self.spell_subgraph(attribute.g, f"{node.name}.{attribute.name}")
         for i, old in enumerate(node.output):
-            node.output[i] = rename(old, node.name if i == 0 else f"{node.name}:{i}")
+            node.output[i] = self.rename(old, node.name if i == 0 else f"{node.name}:{i}")
+        # Built anew: a field that was once set to its default is written, one never set is not.
+        fresh = onnx.NodeProto(op_type=node.op_type, name=node.name)
+        fresh.input.extend(node.input)
+        fresh.output.extend(node.output)
+        fresh.attribute.extend(attributes)
+        if domain:
+            fresh.domain = domain
+        node.CopyFrom(fresh)
+
+    def spell_subgraph(self, graph, name):
+        """Rename the graph that a node runs, a branch or the body of a loop, in place."""
+        graph.name, graph.doc_string = name, ""
+        for value in (*graph.input, *graph.output):
+            for dimension in value.type.tensor_type.shape.dim:
+                dimension.ClearField("dim_param")  # converters number unknown dimensions
+        for i, value in enumerate(graph.input):
+            value.name = self.rename(value.name, f"{name}.input{i}")
+        self.spell_graph(graph)

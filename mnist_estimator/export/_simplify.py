@@ -76,7 +76,7 @@ def simplify(model):
         _fuse_gemm,
         _fold_scaling,
     )
-    # A node less each time, so this ends; each pass may open the way for another.
+    # Each pass may open the way for another. All of them drop nodes, or move one where it stays.
     while sum(step(graph) for step in passes):
         graph.infer_types()
     return graph.to_model()
@@ -156,8 +156,8 @@ def _is_no_op(graph, node):
     source, *others = node.input
     operand = graph.constants.get(others[0]) if others else None
     if node.op_type in _NEUTRAL:
-        neutral = _NEUTRAL[node.op_type]
-        is_no_op = operand is not None and operand.ndim <= 1 and np.all(operand == neutral)
+        is_neutral = operand is not None and np.all(operand == _NEUTRAL[node.op_type])
+        is_no_op = is_neutral and _is_at_most_a_row(graph, source, operand)
     elif node.op_type == "Min":
         # What was cast from bytes cannot be above 255.
         from_bytes = _type_before_cast(graph, source) == TensorProto.UINT8
@@ -175,6 +175,12 @@ def _is_no_op(graph, node):
     else:
         is_no_op = node.op_type == "Identity"
     return is_no_op
+
+
+def _is_at_most_a_row(graph, name, operand):
+    """Tell whether an operand is a number, or one for each column: it broadcasts nothing up."""
+    shape = graph.shape(name)
+    return operand.ndim == 0 or (operand.ndim == 1 and bool(shape) and shape[-1] == operand.size)
 
 
 def _type_before_cast(graph, name):

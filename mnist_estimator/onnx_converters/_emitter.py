@@ -34,19 +34,14 @@ class Emitter:
         return np.asarray(value, dtype=np.float64 if is_double else np.float32)
 
     def like(self, variable, name):
-        """Give the float32 tensor `name` out as `variable`, in the type declared for it."""
-        if isinstance(variable.type, DoubleTensorType):
-            self("Cast", name, output=variable.full_name, to=TensorProto.DOUBLE)
-        else:
-            self("Identity", name, output=variable.full_name)
+        """Give the tensor `name` out as `variable`, in the type declared for it."""
+        declared = variable.type._get_element_onnx_type()
+        self("Cast", name, output=variable.full_name, to=declared)
 
     def scores_and_label(self, scores, operator, classes):
         """Give `scores` out as probabilities and the class of the largest one as label."""
         label, probabilities = operator.outputs[:2]
-        if operator.type == "SklearnCalibratedClassifierCV":
-            self("Identity", scores, output=probabilities.full_name)
-        else:
-            self.like(probabilities, scores)
+        self.like(probabilities, scores)
         best = self("ArgMax", scores, axis=1, keepdims=0)
         if classes.dtype.kind in "biuf":
             if np.array_equal(classes, np.arange(len(classes))) and classes.dtype.kind != "b":

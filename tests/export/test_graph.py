@@ -124,6 +124,17 @@ def test_what_only_looks_like_a_no_op_stays(run):
     check(run, model, ROWS, ["Reshape", "Add", "Reshape", "Min"])
 
 
+def test_a_neutral_operand_that_broadcasts_stays(run):
+    model = build(
+        """g (float[N, 1] X) => (float[N, 3] Y) {
+            A = Add(X, zeros)
+            Y = Relu(A)
+        }""",
+        zeros=np.zeros(3, dtype=np.float32),
+    )
+    check(run, model, ROWS[:, :1], ["Add", "Relu"])
+
+
 def test_an_input_that_is_an_output_needs_its_identity(run):
     model = build(
         """g (float[N, 3] X) => (float[N, 3] Y, float[N, 3] Z) {

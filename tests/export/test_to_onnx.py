@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 import mnist_estimator
-from mnist_estimator import KerasMLPClassifier, PixelScaler, to_onnx
+from mnist_estimator import KerasMLPClassifier, PixelScaler, make_mnist_pipeline, to_onnx
 from mnist_estimator.exceptions import ExportError
 from mnist_estimator.export import newest_opset
 
@@ -79,6 +79,9 @@ def test_images(run, image_pipeline, digits):
     model = to_onnx(image_pipeline)
     assert operators(model)[:2] == ["Flatten", "Cast"]
     assert_same(run, model, image_pipeline, images)
+    assert_same(
+        run, to_onnx(image_pipeline, images[:1, ..., None]), image_pipeline, images[..., None]
+    )
     flat = to_onnx(image_pipeline, digits[0])
     assert_same(run, flat, image_pipeline, digits[0])
 
@@ -280,9 +283,10 @@ class TestDataFrames:
 class TestErrors:
     """What cannot be exported, and what is said about it."""
 
-    def test_unfitted(self):
+    @pytest.mark.parametrize("make", [KerasMLPClassifier, PixelScaler, make_mnist_pipeline])
+    def test_unfitted(self, make):
         with pytest.raises(NotFittedError):
-            to_onnx(KerasMLPClassifier())
+            to_onnx(make())
 
     def test_foreign_estimator(self, four_digits):
         with pytest.raises(ExportError, match=r"LogisticRegression holds no PixelScaler.*skl2onnx"):

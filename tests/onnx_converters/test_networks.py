@@ -73,7 +73,8 @@ def test_layers(rows, name):
     label, probabilities = run(model, X)
     np.testing.assert_allclose(probabilities, classifier.predict_proba(X), atol=1e-5)
     np.testing.assert_array_equal(label, classifier.predict(X))
-    assert model.SerializeToString() == to_onnx(classifier, X).SerializeToString()
+    if name != "GRU":  # a loop, whose variables tf2onnx orders at random
+        assert model.SerializeToString() == to_onnx(classifier, X).SerializeToString()
 
 
 def test_images_without_a_scaler(rows):
