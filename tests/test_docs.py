@@ -3,8 +3,7 @@
 import doctest
 import re
 import shlex
-import shutil
-import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -32,6 +31,8 @@ def run_python(page):
     """Run the Python blocks of a page one after the other, as a reader would."""
     names = {"__name__": "__main__"}
     for language, code, line in blocks(page, {"python", "pycon"}):
+        if code.startswith("import openvino") and not find_spec("openvino"):
+            continue  # tests/runtimes says that OpenVINO is not there
         if language == "python":
             exec(compile("\n" * line + code, page, "exec"), names)
             continue
@@ -82,27 +83,6 @@ def test_a_block_that_does_not_run_is_noticed(tmp_path):
     with pytest.raises(NameError) as caught:
         run_python(page)
     assert caught.traceback[-1].lineno + 1 == 4
-
-
-def test_javascript_reads_the_file_as_python_does(tmp_path, digits):
-    """The fragment of the deployment page runs under Node on onnxruntime-web."""
-    modules = ROOT / "node_modules"
-    if not shutil.which("node") or not (modules / "onnxruntime-web").is_dir():
-        pytest.skip("needs Node and `npm install --no-save --no-package-lock onnxruntime-web`")
-    from mnist_estimator import make_mnist_pipeline, save_onnx
-
-    X, y = digits
-    pipe = make_mnist_pipeline(hidden_layer_sizes=(32,), epochs=5, random_state=0).fit(X, y)
-    save_onnx(pipe, tmp_path / "digits.onnx", X)
-    ((_, code, _),) = blocks(ROOT / "docs" / "deploy.md", {"js"})
-    rows = X[:20].tolist()
-    code += f"for (const row of {rows}) console.log((await read(new Uint8Array(row))).label);\n"
-    (tmp_path / "page.mjs").write_text(code)
-    (tmp_path / "node_modules").symlink_to(modules)
-    printed = subprocess.run(
-        ["node", "page.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert [int(line) for line in printed.stdout.split()] == pipe.predict(X[:20]).tolist()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
