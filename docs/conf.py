@@ -7,6 +7,7 @@ The build is the same with and without a network: what other projects' pages are
 import re
 
 from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util.docutils import SphinxDirective
 from typer.testing import CliRunner
 
@@ -42,9 +43,10 @@ autosummary_generate = True
 numpydoc_show_class_members = False  # the template lists them
 numpydoc_attributes_as_param_list = True
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
+html_math_renderer = "mathml"  # browsers know it by themselves: no script from elsewhere
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
@@ -59,7 +61,7 @@ html_theme_options = {
 }
 # Pages without pages below them have nothing to show at the side.
 _SINGLE_PAGES = "changelog cli deploy install quickstart training trust user_guide"
-html_sidebars = {page: [] for page in _SINGLE_PAGES.split()}
+html_sidebars = {page: [] for page in ("under_the_hood/index", *_SINGLE_PAGES.split())}
 toc_object_entries_show_parents = "hide"
 html_show_sourcelink = False
 
@@ -81,6 +83,18 @@ class CommandHelp(SphinxDirective):
         return [nodes.literal_block(text, text, language="text")]
 
 
+def visit_math(translator, node):
+    """Write a formula of a sentence as MathML."""
+    translator.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def visit_math_block(translator, node):
+    """Write a formula that stands alone as MathML."""
+    translator.body.append(f'<div class="formula">{tex2mathml(node.astext(), as_block=True)}</div>')
+    raise nodes.SkipNode
+
+
 def escape_shapes(app, what, name, obj, options, lines):
     """Keep reStructuredText from reading markup into types, such as `(n_features_in_,)`."""
     for number, line in enumerate(lines):
@@ -91,4 +105,5 @@ def escape_shapes(app, what, name, obj, options, lines):
 def setup(app):
     """Register the above; numpydoc reads the docstrings, at priority 500, after the escaping."""
     app.add_directive("command-help", CommandHelp)
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.connect("autodoc-process-docstring", escape_shapes, priority=400)
