@@ -4,7 +4,9 @@
 module holds a parser (a function whose annotated parameters typer reads) and a `run`.
 """
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,7 +58,11 @@ def _describe(
 
 def main() -> None:
     """Run the command line on the arguments of the process; this is ``mnist-estimator``."""
-    # What a terminal cannot show becomes a question mark; each line appears when it is written.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace", line_buffering=True)  # type: ignore[union-attr]
+    # TensorFlow's own warnings say nothing that our messages do not; it reads this as it loads.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started the process
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  (open to the end)
+        # What a terminal cannot show becomes a question mark; each line appears when written.
+        getattr(sys, name).reconfigure(errors="replace", line_buffering=True)
     app()

@@ -14,8 +14,9 @@ from mnist_estimator.exceptions import MnistEstimatorError
 PROGRAM = "mnist-estimator"
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
-OUTPUT_CLOSED = 141  # 128 + SIGPIPE
+OUTPUT_CLOSED = 1  # as typer and rich exit in that case
 
+_OUT_OF_MEMORY = "ResourceExhaustedError"
 # Newer releases of typer bring their own copy of click, so that its classes have no other name.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
@@ -36,6 +37,10 @@ class OneLineErrors(TyperGroup):
             code = super().main(args, PROGRAM, **extra)
         except _ClickException as error:
             code = _fail(error.format_message(), USER_ERROR)  # type: ignore[attr-defined]
+        except typer.Abort:  # how older releases of typer pass on Ctrl-C
+            code = INTERRUPTED
+        if code == INTERRUPTED:
+            _fail("interrupted; no unfinished file is left.", INTERRUPTED)
         sys.exit(code or 0)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
@@ -43,13 +48,19 @@ class OneLineErrors(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise typer.Exit(_fail("interrupted; nothing was written.", INTERRUPTED)) from None
+            raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             # The reader went away, as `head` does; what is left in the buffer has nowhere to go.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(OUTPUT_CLOSED) from None
         except (MnistEstimatorError, ValueError, OSError) as error:
             raise typer.Exit(_fail(_describe(error), USER_ERROR)) from error
+        except Exception as error:
+            # TensorFlow's own class for it cannot be named here without importing TensorFlow.
+            if not isinstance(error, MemoryError) and type(error).__name__ != _OUT_OF_MEMORY:
+                raise
+            message = "the memory does not suffice; choose smaller layers or batches."
+            raise typer.Exit(_fail(message, USER_ERROR)) from error
 
 
 def _describe(error: Exception) -> str:

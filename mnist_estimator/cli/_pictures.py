@@ -17,8 +17,8 @@ _SHADES = " ░▒▓█"
 # The small scans were made so (E. Alpaydin, C. Kaynak 1998): a bitmap of 32 × 32, the digit as
 # high as it and narrower, and each pixel the number of inked ones among 4 × 4.
 _BLOCK = 4
-_FAINTEST_INK = 32
-_WIDEST = 20 / 32
+_FAINTEST_INK = 64
+_WIDEST = 3 / 4
 
 
 class PictureFitter:

@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,10 +20,7 @@ if TYPE_CHECKING:  # they import onnxruntime and NumPy
 
     from mnist_estimator.runtime import OnnxModel
 
-_SUFFIXES = {
-    *("avif", "bmp", "gif", "jpeg", "jpg", "mpo", "pbm", "pgm", "png", "pnm", "ppm", "tif"),
-    *("tiff", "webp"),
-}
+_SUFFIXES = {"bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "ppm", "tif", "tiff", "webp"}
 _N_SHOWN = 3
 _BAR_WIDTH = 24
 
@@ -38,16 +35,21 @@ class Reading:
         The picture's file.
     image : ndarray of uint8, shape (28, 28), or None
         The picture as the model sees it; None where it could not be read.
-    ranked : tuple of (class, probability)
-        All classes, likeliest first.
+    probabilities : dict of class to float
+        In the order of the model's classes; empty where the picture could not be read.
     error : str or None
         Why the picture could not be read.
     """
 
     path: Path
     image: "np.ndarray | None" = None
-    ranked: tuple[tuple[Any, float], ...] = ()
+    probabilities: dict[Any, float] = field(default_factory=dict)
     error: str | None = None
+
+    @property
+    def ranked(self) -> list[tuple[Any, float]]:
+        """All classes with their probabilities, likeliest first."""
+        return sorted(self.probabilities.items(), key=lambda pair: -pair[1])
 
 
 def predict(
@@ -148,7 +150,7 @@ def print_json(readings: Iterator[Reading], model: "OnnxModel") -> None:
             entry["error"] = reading.error
         else:
             entry["label"] = reading.ranked[0][0]
-            entry["probabilities"] = {str(label): share for label, share in reading.ranked}
+            entry["probabilities"] = reading.probabilities
         objects.append(entry)
     typer.echo(json.dumps(objects, indent=2))
 
@@ -167,10 +169,11 @@ def print_csv(readings: Iterator[Reading], model: "OnnxModel") -> None:
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(["path", "label", *(f"p({label})" for label in classes), "error"])
     for reading in readings:
-        shares = dict(reading.ranked)
-        label = reading.ranked[0][0] if reading.ranked else ""
-        figures = [f"{shares[each]:.6f}" if shares else "" for each in classes]
-        table.writerow([reading.path, label, *figures, reading.error])
+        if reading.error:
+            table.writerow([reading.path, *[""] * (1 + len(classes)), reading.error])
+        else:
+            figures = [f"{share:.6f}" for share in reading.probabilities.values()]
+            table.writerow([reading.path, reading.ranked[0][0], *figures, ""])
 
 
 def _pictures_at(given: Path) -> list[Path]:
@@ -201,11 +204,10 @@ def _read(model: "OnnxModel", pictures: list[Path]) -> Iterator[Reading]:
             yield Reading(path, error=f"{path}: {error}")
             continue
         shares = model.predict_proba(fitter.fit(image))[0].tolist()
-        ranked = sorted(zip(classes, shares, strict=True), key=lambda pair: -pair[1])
-        yield Reading(path, image, tuple(ranked))
+        yield Reading(path, image, dict(zip(classes, shares, strict=True)))
 
 
-def _bars(top: tuple[tuple[Any, float], ...]) -> Table:
+def _bars(top: list[tuple[Any, float]]) -> Table:
     """Return the likeliest classes with their probabilities, as figures and as bars."""
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right")
