@@ -3,6 +3,7 @@
 import statistics
 
 import matplotlib as mpl
+from measure import summarise
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -51,52 +52,37 @@ def _rows(header, rows):
 
 
 def _training(section):
-    base = section["ours"]["seconds"]["median"]
+    base = statistics.median(run["seconds"] for run in section["ours"])
     rows = []
-    for name, figures in section.items():
-        if "missing" in figures:
-            rows.append([NAMES[name], f"{figures['missing']} is not installed", "", "", "", ""])
+    for name, runs in section.items():
+        if "missing" in runs[0]:
+            rows.append([NAMES[name], f"{runs[0]['missing']} is not installed", "", "", "", "", ""])
             continue
+        seconds = [run["seconds"] for run in runs]
         rows.append(
             [
                 NAMES[name],
-                _spread(figures["seconds"]),
-                f"{figures['seconds']['median'] / base:.1f}",
-                f"{figures['accuracy']['median']:.2%}",
-                f"{figures['loss']['median']:.4f}",
-                f"{figures['peak_mb']['median']:.0f} MB",
+                _spread(summarise(seconds)),
+                f"{statistics.median(seconds) / base:.1f}",
+                _deviation([run["accuracy"] for run in runs]),
+                _deviation([run["loss"] for run in runs]),
+                f"{statistics.median(run['peak_mb'] for run in runs):.0f} MB",
+                str(len(runs)),
             ]
         )
-    header = [
-        "a fit: 60,000 rows, 10 epochs",
-        "time",
-        "times ours",
-        "accuracy",
-        "loss",
-        "peak memory",
-    ]
-    return _rows(header, rows)
+    header = ["a fit: 60,000 rows, 10 epochs", "median time (range)", "times ours", "test accuracy"]
+    return _rows([*header, "test loss", "peak memory", "seeds"], rows)
+
+
+def _deviation(values):
+    spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4f}{spread}"
 
 
 def _epoch(section):
     ratio = section["epoch"]["median"] / section["matrix products"]["median"]
     rows = [[name, _spread(summary)] for name, summary in section.items()]
     return _rows(["an epoch of 48,000 rows", "time"], [*rows, ["ratio", f"{ratio:.2f}"]])
-
-
-def _seeds(section):
-    rows = [
-        [
-            NAMES[name],
-            *(
-                f"{statistics.mean(values):.4f} ± {statistics.stdev(values):.4f} "
-                f"({min(values):.4f} – {max(values):.4f})"
-                for values in (figures["accuracy"], figures["loss"])
-            ),
-        ]
-        for name, figures in section.items()
-    ]
-    return _rows(["5 seeds, mean ± standard deviation (range)", "test accuracy", "test loss"], rows)
 
 
 def _searches(section):
@@ -130,7 +116,6 @@ def _growth(section):
 _TABLES = {
     "training": _training,
     "epoch": _epoch,
-    "seeds": _seeds,
     "searches": _searches,
     "prediction": _prediction,
     "start_up": _start_up,
@@ -141,7 +126,11 @@ _TABLES = {
 def draw(results, folder):
     """Write bar charts of fits and predictions, and curves of the growth, as SVG."""
     if "training" in results:
-        figures = {k: v["seconds"] for k, v in results["training"].items() if "seconds" in v}
+        figures = {
+            name: summarise([run["seconds"] for run in runs])
+            for name, runs in results["training"].items()
+            if "missing" not in runs[0]
+        }
         _bars(figures, "A fit on MNIST: 60,000 rows, 10 epochs", "seconds", folder / "training.svg")
     if "searches" in results:
         title = "A grid search: 12 candidates × 3 folds"
