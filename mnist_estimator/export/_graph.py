@@ -95,8 +95,11 @@ class Graph:
 
     def new_name(self):
         """Return a name that no tensor has yet."""
-        self.n_made += 1
-        return f"mnist_estimator_{self.n_made}"
+        while True:
+            self.n_made += 1
+            name = f"mnist_estimator_{self.n_made}"
+            if not any(name in names for names in (self.maker, self.constants, self.inputs)):
+                return name
 
     def add_constant(self, array):
         """Add a constant under a new name and return the name."""

@@ -7,16 +7,16 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, version_converter
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from mnist_estimator.exceptions import ExportError
 from mnist_estimator.export._canonical import canonicalize
-from mnist_estimator.export._exportable import as_exportable
+from mnist_estimator.export._exportable import as_exportable, check_fitted
 from mnist_estimator.export._input import describe_input
 from mnist_estimator.export._interface import is_classifier, name_inputs, name_outputs
 from mnist_estimator.export._metadata import describe_model, package_version
 from mnist_estimator.export._quantize import quantize_int8
 from mnist_estimator.export._simplify import simplify
+from mnist_estimator.export._standard_operators import in_standard_operators
 from mnist_estimator.onnx_converters import quiet_conversion, register_converters
 
 MIN_OPSET = 15
@@ -78,6 +78,11 @@ def to_onnx(
     --------
     save_onnx : The same, compared with the estimator and written to a file.
 
+    Notes
+    -----
+    The same fitted model gives the same bytes, whenever it is exported. (The exception are
+    recurrent layers that become a loop, whose variables tf2onnx orders at random.)
+
     Examples
     --------
     >>> import numpy as np
@@ -86,7 +91,7 @@ def to_onnx(
     >>> [node.op_type for node in to_onnx(scaler).graph.node]
     ['Cast', 'Div']
     """
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     _check_choice("quantize", quantize, (None, "int8"))
     if quantize is not None and X is None and calibration_data is None:
         raise ValueError(
@@ -112,7 +117,8 @@ def to_onnx(
     if quantize is not None:
         model = quantize_int8(model, calibration_data if calibration_data is not None else X)
         metadata["quantization"] = json.dumps(quantize)
-    model = canonicalize(model)
+    # After quantizing, which would round the weights of linear models over a few features too.
+    model = canonicalize(in_standard_operators(model))
     model.ir_version = helper.find_min_ir_version_for(model.opset_import, ignore_unknown=True)
     model.producer_name = "mnist_estimator"
     model.producer_version = package_version()

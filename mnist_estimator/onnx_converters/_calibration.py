@@ -9,6 +9,8 @@ from sklearn.pipeline import Pipeline
 from mnist_estimator.exceptions import ExportError
 from mnist_estimator.onnx_converters._emitter import Emitter
 
+_FAR_BELOW = -1e38  # below every score, and float32 holds its distance to them
+
 
 def convert_calibrated(scope, operator, container):
     """Average of the calibrated classifiers' probabilities → label."""
@@ -102,13 +104,17 @@ def _isotonic(emit, operator, scores, calibrators):
     y = np.array(
         [np.pad(c.y_thresholds_, p, mode="edge") for c, p in zip(calibrators, pad, strict=True)]
     )
-    width, height = np.diff(x), np.diff(y)
-    width[width == 0] = 1
+    # A first piece that every score has passed lifts the sum to y_0. An Add behind the ReduceSum
+    # comes out wrong in OpenVINO (2024.6 to 2026.4), which fuses the two.
+    first = np.ones((len(x), 1))
+    offset = np.hstack([first * _FAR_BELOW, x[:, :-1]])
+    # Narrower ones would be zero to processors that flush subnormal numbers.
+    width = np.hstack([first, np.maximum(np.diff(x), np.finfo(np.float32).tiny)])
+    height = np.hstack([y[:, :1], np.diff(y)])
     number = emit.number
     column = emit("Unsqueeze", scores, emit.constant(np.array([2])))
-    offset = emit("Sub", column, emit.constant(number(operator, x[:, :-1])))
-    ratio = emit("Div", offset, emit.constant(number(operator, width)))
+    past = emit("Sub", column, emit.constant(number(operator, offset)))
+    ratio = emit("Div", past, emit.constant(number(operator, width)))
     zero, one = (emit.constant(number(operator, bound)) for bound in (0, 1))
     part = emit("Mul", emit("Clip", ratio, zero, one), emit.constant(number(operator, height)))
-    risen = emit("ReduceSum", part, emit.constant(np.array([2])), keepdims=0)
-    return emit("Add", risen, emit.constant(number(operator, y[:, 0])))
+    return emit("ReduceSum", part, emit.constant(np.array([2])), keepdims=0)

@@ -162,7 +162,7 @@ def test_missing_values(run, four_digits):
     X[::3, 20] = np.nan
     estimator = make_pipeline(SimpleImputer(), pixels()).fit(X, y)
     model = to_onnx(estimator, X[:2])
-    assert "Imputer" in [node.op_type for node in model.graph.node]
+    assert "IsNaN" in [node.op_type for node in model.graph.node]
     assert_same(run, model, estimator, X)
 
 
