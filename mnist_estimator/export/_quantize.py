@@ -17,6 +17,7 @@ from onnx import TensorProto
 
 from mnist_estimator.exceptions import ExportError
 from mnist_estimator.export._agreement import feeds_of, spread
+from mnist_estimator.export._canonical import canonicalize
 from mnist_estimator.export._graph import Graph, rename_tensor
 
 _INTEGER_PRODUCTS = ("Conv", "Gemm", "MatMul")
@@ -52,9 +53,7 @@ def quantize_int8(model, calibration_data):
         raise ExportError(
             "quantize='int8' found no matrix product or convolution to quantize. Leave it out."
         )
-    # The quantizer moves the weights of the model it is given into a file of its own.
-    scratch = onnx.ModelProto()
-    scratch.CopyFrom(model)
+    model = canonicalize(model)  # the quantizer goes by the nodes' names
     bytes_as_floats = _casts_of_bytes(Graph(model))
     overrides = {
         name: [{"scale": np.array(1, np.float32), "zero_point": np.array(0, np.uint8)}]
@@ -63,13 +62,16 @@ def quantize_int8(model, calibration_data):
     with _root_logger_untouched(), tempfile.TemporaryDirectory() as folder:
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-        path = Path(folder) / "quantized.onnx"
+        given, path = Path(folder) / "float.onnx", Path(folder) / "quantized.onnx"
+        onnx.save(model, given)
         quantize_static(
-            scratch,
+            given,
             path,
             _rows_reader(model, calibration_data),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(_INTEGER_PRODUCTS),
+            # onnxruntime 1.20 wants to know the range of a Softmax, quantized or not.
+            op_types_to_quantize=[*_INTEGER_PRODUCTS, "Softmax"],
+            nodes_to_exclude=[node.name for node in model.graph.node if node.op_type == "Softmax"],
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,

@@ -7,10 +7,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, version_converter
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from mnist_estimator.exceptions import ExportError
 from mnist_estimator.export._canonical import canonicalize
-from mnist_estimator.export._exportable import as_exportable, check_fitted
+from mnist_estimator.export._exportable import as_exportable
 from mnist_estimator.export._input import describe_input
 from mnist_estimator.export._interface import is_classifier, name_inputs, name_outputs
 from mnist_estimator.export._metadata import describe_model, package_version
@@ -91,7 +92,7 @@ def to_onnx(
     >>> [node.op_type for node in to_onnx(scaler).graph.node]
     ['Cast', 'Div']
     """
-    check_fitted(estimator)
+    check_is_fitted(estimator)
     _check_choice("quantize", quantize, (None, "int8"))
     if quantize is not None and X is None and calibration_data is None:
         raise ValueError(
