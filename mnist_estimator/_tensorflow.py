@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def _stderr_held_back() -> Iterator[None]:
+def stderr_held_back() -> Iterator[None]:
     """Collect what is written to file descriptor 2, and show it only if the block fails."""
     if sys.stderr is not None:
         sys.stderr.flush()
@@ -51,7 +51,7 @@ try:
     if "tensorflow" in sys.modules:
         import tensorflow as tf
     else:
-        with _stderr_held_back():
+        with stderr_held_back():
             import tensorflow as tf
         if _is_worker() and "TF_NUM_INTRAOP_THREADS" not in os.environ:
             # TensorFlow does not know the variable by which worker processes are told how many
@@ -59,7 +59,7 @@ try:
             threads = int(os.environ["OMP_NUM_THREADS"])
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
-    with _stderr_held_back():
+    with stderr_held_back():
         import keras
         from scikeras.utils.random_state import tensorflow_random_state
         from scikeras.wrappers import BaseWrapper, KerasClassifier
@@ -75,7 +75,7 @@ def start_devices() -> None:
 
     Not done by the import: until then a user may still configure threads and GPUs.
     """
-    with _stderr_held_back():
+    with stderr_held_back():
         tf.constant(0)
 
 

@@ -35,7 +35,7 @@ def network_to_onnx(model, target_opset):
     """
     import tf2onnx
 
-    from mnist_estimator._tensorflow import _stderr_held_back, tf
+    from mnist_estimator._tensorflow import stderr_held_back, tf
 
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ExportError(
@@ -47,7 +47,7 @@ def network_to_onnx(model, target_opset):
     signature = [tf.TensorSpec(keras_input.shape, keras_input.dtype)]
     inference = tf.function(lambda X: model(X, training=False), autograph=False)
     # TensorFlow 2.18 tells of its sessions on the standard error, past every logging level.
-    with quiet_conversion(), _stderr_held_back():
+    with quiet_conversion(), stderr_held_back():
         network, _ = tf2onnx.convert.from_function(
             inference,
             input_signature=signature,
