@@ -1,0 +1,108 @@
+"""The reference pipeline: its configuration, its input, and what it reaches on real MNIST."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone, is_classifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+
+from mnist_estimator import KerasMLPClassifier, PixelScaler, make_mnist_pipeline
+
+
+@pytest.fixture
+def pipe():
+    return make_mnist_pipeline(hidden_layer_sizes=(16,), epochs=2, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def data(digits):
+    return digits[0][:200], digits[1][:200]
+
+
+def test_the_reference_configuration():
+    pipe = make_mnist_pipeline()
+    assert isinstance(pipe, Pipeline)
+    assert [name for name, _ in pipe.steps] == ["scale", "mlp"]
+    assert pipe["scale"].get_params() == PixelScaler().get_params()
+    reference = KerasMLPClassifier(validation_split=0.2).get_params()
+    assert pipe["mlp"].get_params() == reference
+
+
+def test_parameters_go_to_the_classifier():
+    pipe = make_mnist_pipeline(epochs=3, validation_split=0.0)
+    assert (pipe["mlp"].epochs, pipe["mlp"].validation_split) == (3, 0.0)
+    with pytest.raises(TypeError, match="epoch"):
+        make_mnist_pipeline(epoch=3)
+
+
+def test_the_network_for_mnist_has_109_386_parameters():
+    X = np.random.default_rng(0).integers(256, size=(40, 28, 28), dtype=np.uint8)
+    pipe = make_mnist_pipeline(epochs=1, random_state=0).fit(X, np.arange(40) % 10)
+    assert pipe["mlp"].model_.count_params() == 109_386
+    assert pipe["mlp"].n_features_in_ == 784
+    with pytest.raises(ValueError, match="X has 783 features, but PixelScaler is expecting 784"):
+        pipe.predict(X.reshape(40, 784)[:, 1:])
+
+
+def test_images_and_rows_are_the_same_to_it(pipe, data):
+    X, y = data
+    by_rows = clone(pipe).fit(X, y)
+    for shape in ((-1, 8, 8), (-1, 8, 8, 1)):
+        by_images = clone(pipe).fit(X.reshape(shape), y)
+        np.testing.assert_array_equal(
+            by_images.predict_proba(X.reshape(shape)), by_rows.predict_proba(X)
+        )
+
+
+def test_what_it_says_of_itself(pipe):
+    tags = get_tags(pipe)
+    assert is_classifier(pipe)
+    assert tags.input_tags.positive_only
+    assert tags.classifier_tags.multi_class
+
+
+def test_fitting_goes_on_the_users_images_and_leaves_them_alone(pipe, data):
+    X, y = data[0].copy(), data[1].copy()
+    for array in (X, y):
+        array.setflags(write=False)
+    pipe.fit(X, y).predict(X)
+    np.testing.assert_array_equal(X, data[0])
+    floats = X.astype(np.float32)
+    KerasMLPClassifier((16,), epochs=1).fit(floats, y).predict(floats)
+    np.testing.assert_array_equal(floats, X)
+
+
+def bad_images():
+    X = np.arange(320.0).reshape(5, 64)
+    return {
+        "negative": (-X, ValueError, "Negative values"),
+        "missing": (np.where(X == 3, np.nan, X), ValueError, "KerasMLPClassifier does not accept"),
+        "infinite": (np.where(X == 3, np.inf, X), ValueError, "infinity"),
+        "empty": (X[:0], ValueError, "0 sample"),
+        "one image": (X[0], ValueError, "Expected 2D array"),
+        "sparse": (sparse.csr_matrix(X), TypeError, "[Ss]parse"),
+        "objects": (np.full((5, 64), "a", object), ValueError, "could not convert"),
+    }
+
+
+@pytest.mark.parametrize("case", bad_images())
+def test_bad_images(pipe, data, case):
+    X, error, message = bad_images()[case]
+    with pytest.raises(error, match=message):
+        clone(pipe).fit(X, [0, 1, 0, 1, 0][: len(X)])
+    fitted = pipe.fit(*data)
+    before = fitted.predict_proba(data[0])
+    with pytest.raises(error, match=message):
+        fitted.predict(X)
+    np.testing.assert_array_equal(fitted.predict_proba(data[0]), before)
+
+
+def test_the_reference_on_real_mnist(mnist):
+    X_train, y_train, X_test, y_test = mnist
+    pipe = make_mnist_pipeline(random_state=0).fit(X_train, y_train)
+    history = pipe["mlp"].history_
+    assert pipe["mlp"].n_iter_ == 10
+    assert pipe["mlp"].n_samples_fit_ == 48_000
+    assert pipe.score(X_test, y_test) >= 0.970
+    assert abs(history["accuracy"][-1] - history["val_accuracy"][-1]) < 0.02
