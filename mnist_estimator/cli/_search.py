@@ -32,9 +32,6 @@ from mnist_estimator.cli._output import make_console, printable, whole_file
 if TYPE_CHECKING:  # it imports TensorFlow
     from mnist_estimator.cli._grid_search import Candidate
 
-# TensorFlow and the libraries below NumPy read these once, while they load.
-_THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-
 
 def search(
     data: Annotated[str, typer.Option(metavar="NAME|FOLDER", help=DATA_HELP)] = "mnist",
@@ -122,8 +119,7 @@ def run(
     n_processors = cpu_count()
     wanted = n_jobs if n_jobs > 0 else n_processors + 1 + n_jobs
     n_workers = max(1, min(wanted, n_processors))
-    for name in _THREAD_VARIABLES:
-        os.environ.setdefault(name, str(n_processors // n_workers))
+    _share_processors(n_processors, n_workers)
     with console.status("Starting TensorFlow"):
         from mnist_estimator.cli._grid_search import Candidate, grid_search
 
@@ -155,6 +151,16 @@ def _sample(X: Any, y: Any, n_rows: int, seed: int) -> tuple[Any, Any]:
         return X, y
     X, _, y, _ = train_test_split(X, y, train_size=n_rows, stratify=y, random_state=seed)
     return X, y
+
+
+def _share_processors(n_processors: int, n_workers: int) -> None:
+    """Give each fit its share of the processors, where the user has not set the variables."""
+    share = str(n_processors // n_workers)
+    # Read once, while TensorFlow loads. Its pools belong to the process: "interop" runs whole
+    # graphs, one thread for each fit, and "intraop" the parts of one operation.
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", str(n_workers))
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", share)
+    os.environ.setdefault("OMP_NUM_THREADS", share)
 
 
 @contextmanager

@@ -73,13 +73,13 @@ def test_workers_times_threads_fit_the_processors(
 
     monkeypatch.setattr(joblib, "cpu_count", lambda: n_processors)
     monkeypatch.setattr(_grid_search, "grid_search", grid_search)
-    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
-        monkeypatch.delenv(name)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
+    monkeypatch.delenv("TF_NUM_INTEROP_THREADS")
     assert invoke(*SMALL, "--n-jobs", n_jobs).code == 0
     assert asked["workers"] == n_workers
     assert os.environ.pop("TF_NUM_INTRAOP_THREADS") == n_threads
-    assert os.environ.pop("OMP_NUM_THREADS") == n_threads
-    assert os.environ["TF_NUM_INTEROP_THREADS"] == "1"
+    assert os.environ.pop("TF_NUM_INTEROP_THREADS") == str(n_workers)
+    assert os.environ["OMP_NUM_THREADS"] == "1"  # the user's own setting stays
 
 
 def test_a_terminal_sees_a_bar(invoke):
