@@ -9,3 +9,5 @@ for requirement in [*project["dependencies"], *project["optional-dependencies"][
     print(f"{name}=={floor}")
 # Not ours: matplotlib 3.9 uses names that later releases of pyparsing warn of.
 print("pyparsing<3.2")
+# Nor ours: typer 0.12 uses names that later releases of click warn of.
+print("click<8.2")
