@@ -15,7 +15,7 @@ from typing import Any
 
 from sklearn.model_selection import StratifiedKFold
 
-from mnist_estimator._tensorflow import keras
+from mnist_estimator._tensorflow import keras, start_devices
 from mnist_estimator.cli._options import Layers
 from mnist_estimator.pipeline import make_mnist_pipeline
 
@@ -99,6 +99,8 @@ def grid_search(
         return pipe.score(X[test], y[test]), time.perf_counter() - start
 
     splits = list(folds.split(X, y))
+    # Holds back what TensorFlow writes to stderr; in a thread that could swallow our messages.
+    start_devices()
     pool = ThreadPoolExecutor(n_workers)
     try:
         fits = {

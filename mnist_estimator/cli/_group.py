@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from mnist_estimator.cli._output import describe_error
 from mnist_estimator.exceptions import MnistEstimatorError
 
 PROGRAM = "mnist-estimator"
@@ -54,20 +55,13 @@ class OneLineErrors(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(OUTPUT_CLOSED) from None
         except (MnistEstimatorError, ValueError, OSError) as error:
-            raise typer.Exit(_fail(_describe(error), USER_ERROR)) from error
+            raise typer.Exit(_fail(describe_error(error), USER_ERROR)) from error
         except Exception as error:
             # TensorFlow's own class for it cannot be named here without importing TensorFlow.
             if not isinstance(error, MemoryError) and type(error).__name__ != _OUT_OF_MEMORY:
                 raise
             message = "the memory does not suffice; choose smaller layers or batches."
             raise typer.Exit(_fail(message, USER_ERROR)) from error
-
-
-def _describe(error: Exception) -> str:
-    """Return an error's message; that of a plain OSError without its number."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}."
-    return str(error) or type(error).__name__
 
 
 def _fail(message: str, code: int) -> int:

@@ -1,4 +1,4 @@
-"""What the commands print and write: consoles, foreign text, files that are whole or not there."""
+"""What the commands print and write: consoles, foreign text, errors, files whole or not there."""
 
 import uuid
 from collections.abc import Iterator
@@ -33,6 +33,24 @@ def printable(text: object) -> str:
         One line of printable characters.
     """
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+
+
+def describe_error(error: Exception) -> str:
+    """Return an error's message; that of the operating system without its number.
+
+    Parameters
+    ----------
+    error : Exception
+        The error.
+
+    Returns
+    -------
+    message : str
+        What to tell the user.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    return str(error) or type(error).__name__
 
 
 def size_of(path: Path) -> str:

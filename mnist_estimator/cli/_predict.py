@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnist_estimator.cli._options import Json, Model
-from mnist_estimator.cli._output import make_console, printable
+from mnist_estimator.cli._output import describe_error, make_console, printable
 
 if TYPE_CHECKING:  # they import onnxruntime and NumPy
     import numpy as np
@@ -193,15 +193,16 @@ def _pictures_at(given: Path) -> list[Path]:
 def _read(model: "OnnxModel", pictures: list[Path]) -> Iterator[Reading]:
     """Read one picture after the other."""
     from mnist_estimator.cli._pictures import PictureFitter
+    from mnist_estimator.exceptions import ImageError
     from mnist_estimator.images import prepare_digits
 
     fitter = PictureFitter(model)
     classes = model.classes.tolist()
     for path in pictures:
         try:
-            image = prepare_digits([path])[0].reshape(28, 28)
-        except (OSError, ValueError) as error:
-            yield Reading(path, error=f"{path}: {error}")
+            image = prepare_digits(path).reshape(28, 28)
+        except (ImageError, OSError) as error:
+            yield Reading(path, error=describe_error(error))
             continue
         shares = model.predict_proba(fitter.fit(image))[0].tolist()
         yield Reading(path, image, dict(zip(classes, shares, strict=True)))

@@ -139,7 +139,7 @@ def test_a_full_disk_is_one_line(start, model_file):
         process = start("info", model_file(), "--json", stdout=full)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert err == "mnist-estimator: [Errno 28] No space left on device\n"
+    assert err == "mnist-estimator: No space left on device.\n"
 
 
 def test_main_takes_the_process_arguments(monkeypatch, capsys):
