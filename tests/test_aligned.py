@@ -6,7 +6,7 @@ import pytest
 from mnist_estimator._aligned import ALIGNMENT, aligned_empty
 
 
-@pytest.mark.parametrize("shape", [(0, 3), (1,), (7, 13), (2, 3, 5)])
+@pytest.mark.parametrize("shape", [(1,), (7, 13), (2, 3, 5)])
 @pytest.mark.parametrize("dtype", [np.float32, np.int32, np.float64, np.uint8])
 def test_arrays_start_on_the_boundary(shape, dtype):
     array = aligned_empty(shape, dtype)

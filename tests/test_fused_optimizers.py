@@ -9,7 +9,7 @@ from mnist_estimator._mlp import build_mlp
 from mnist_estimator._tensorflow import keras, tf
 from mnist_estimator.training import EpochGraph, resident_rows
 
-N_ROWS, BATCH_SIZE, SIZES = 75, 16, (8, 6)  # four full batches and one of 11 rows
+N_ROWS, BATCH_SIZE, SIZES = 75, 16, (8, 6)
 optimizers = keras.optimizers
 DECAY = optimizers.schedules.ExponentialDecay(0.01, decay_steps=2, decay_rate=0.5)
 FUSED = {
@@ -53,11 +53,13 @@ def compiled(optimizer, **options):
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_epoch_graph_gives_what_model_fit_gives(name, data):
-    X, y, weight = data
+    # Four full batches; for one optimizer of either kind also a short one of 11 rows.
+    n_rows = N_ROWS if name in ("Adam", "Nadam") else 64
+    X, y, weight = (array[:n_rows] for array in data)
     ours = compiled(CASES[name])
     theirs = compiled(CASES[name], run_eagerly=True)  # what is compiled once is not worth it
     graph = EpochGraph(compiled(CASES[name]), BATCH_SIZE, dropout=False)
-    rows, order = resident_rows(X, y, weight), np.arange(N_ROWS, dtype=np.int32)
+    rows, order = resident_rows(X, y, weight), np.arange(n_rows, dtype=np.int32)
     figures = [graph.train(ours, rows, order, seed=0, dropout_rate=0.0) for _ in range(2)]
     history = theirs.fit(
         X, y, sample_weight=weight, batch_size=BATCH_SIZE, epochs=2, shuffle=False, verbose=0

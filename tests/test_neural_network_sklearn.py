@@ -1,9 +1,12 @@
 """scikit-learn's tools around the classifier: searches, ensembles, routing, pandas."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from joblib import Parallel, delayed
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
@@ -78,6 +81,22 @@ def test_grid_search(pipe, data, n_jobs):
     found = [search.cv_results_[f"split{i}_test_score"][search.best_index_] for i in range(3)]
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(search.predict_proba(X), best.fit(X, y).predict_proba(X))
+
+
+@pytest.mark.skipif("TF_NUM_INTRAOP_THREADS" in os.environ, reason="the user has chosen")
+def test_workers_use_the_threads_that_are_theirs():
+    def threads():
+        from mnist_estimator._tensorflow import tf
+
+        config = tf.config.threading
+        chosen = (
+            config.get_intra_op_parallelism_threads(),
+            config.get_inter_op_parallelism_threads(),
+        )
+        return (*chosen, int(os.environ["OMP_NUM_THREADS"]))
+
+    for intra, inter, theirs in Parallel(n_jobs=2)(delayed(threads)() for _ in range(2)):
+        assert intra == inter == theirs
 
 
 def test_grids_that_fail_say_why(pipe, data):
