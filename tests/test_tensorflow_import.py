@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mnist_estimator._tensorflow import _stderr_held_back
+from mnist_estimator._tensorflow import stderr_held_back
 
 IMPORT = """
 import os
@@ -65,7 +65,7 @@ def test_training_works_after_tensorflow_and_without_a_standard_error():
 
 
 def test_what_is_written_to_standard_error_is_held_back(capfd):
-    with _stderr_held_back():
+    with stderr_held_back():
         os.write(2, b"chatter")
     os.write(2, b"heard")
     assert capfd.readouterr().err == "heard"
@@ -73,7 +73,7 @@ def test_what_is_written_to_standard_error_is_held_back(capfd):
 
 def test_what_was_held_back_is_shown_if_the_block_fails(capfd):
     def fail():
-        with _stderr_held_back():
+        with stderr_held_back():
             os.write(2, b"the reason")
             raise KeyError
 
