@@ -104,6 +104,7 @@ def epoch(rounds):
     from threadpoolctl import threadpool_limits
 
     from mnist_estimator import training as graphs
+    from mnist_estimator._rows import resident_rows
     from mnist_estimator.datasets import fetch_mnist
     from mnist_estimator.neural_network import KerasMLPClassifier
     from mnist_estimator.preprocessing import PixelScaler
@@ -112,7 +113,7 @@ def epoch(rounds):
     X, y = PixelScaler().fit_transform(X[:48_000]), y[:48_000]
     mlp = KerasMLPClassifier(epochs=1, random_state=0).fit(X, y)
     (graph,) = graphs._graphs.values()
-    rows = graphs.resident_rows(X, y.astype(np.int32), np.ones(len(y), np.float32))
+    rows = resident_rows(X, y.astype(np.int32), np.ones(len(y), np.float32))
     rng = np.random.default_rng(0)
     products = matrix_products(X)
 
@@ -202,9 +203,7 @@ def start_up(rounds):
             "python -c pass": process("-c", "pass"),
             "import mnist_estimator": process("-c", "import mnist_estimator"),
             "mnist-estimator --help": process("-c", COMMAND_LINE, "--help"),
-            "mnist-estimator predict": process(
-                "-c", COMMAND_LINE, "predict", model, image
-            ),
+            "mnist-estimator predict": process("-c", COMMAND_LINE, "predict", model, image),
             "import tensorflow": process("-c", "import tensorflow"),
         }
         take_turns(contestants, 1)  # writes the bytecode
