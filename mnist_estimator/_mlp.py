@@ -6,7 +6,7 @@ import numpy as np
 
 from mnist_estimator._tensorflow import keras, start_devices
 
-_LARGEST_SEED = 2**31 - 1
+LARGEST_SEED = 2**31 - 1
 
 
 def layer_sizes(hidden_layer_sizes):
@@ -64,6 +64,22 @@ def check_known(name, value, registry):
         ) from None
 
 
+def check_float32():
+    """Check that Keras computes in float32, as the compiled epoch does.
+
+    Raises
+    ------
+    ValueError
+        If its global dtype policy is another.
+    """
+    policy = keras.config.dtype_policy().name
+    if policy != "float32":
+        raise ValueError(
+            f"KerasMLPClassifier computes in float32. Keras' global dtype policy is {policy!r}; "
+            "call keras.config.set_dtype_policy('float32') first."
+        )
+
+
 def build_mlp(
     n_features,
     n_classes,
@@ -106,7 +122,7 @@ def build_mlp(
     rng = np.random.default_rng(seed)
 
     def draw_seed():
-        return int(rng.integers(_LARGEST_SEED))
+        return int(rng.integers(LARGEST_SEED))
 
     h = inputs = keras.Input((n_features,), name="pixels")
     for i, size in enumerate(hidden_layer_sizes, start=1):

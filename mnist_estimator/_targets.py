@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.utils import compute_class_weight
+from sklearn.utils.validation import _check_sample_weight
 
 
 def encode_labels(y, classes):
@@ -78,3 +79,32 @@ def class_factors(class_weight, classes, codes):
             f"have. Its classes are {classes.tolist()}."
         )
     return np.array([class_weight.get(c, 1) for c in classes.tolist()], np.float32)
+
+
+def row_weights(sample_weight, X):
+    """Return what each row's loss counts.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_rows,) or None
+        What the user gave; None counts each row as 1.
+    X : ndarray of shape (n_rows, n_features)
+        The rows.
+
+    Returns
+    -------
+    weight : ndarray of float32, shape (n_rows,)
+        A new array.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, or none is above 0.
+    """
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float32, copy=True)
+    if weight.min() < 0 or not weight.any():
+        raise ValueError(
+            "sample_weight must be 0 or more, and above 0 for at least one row. Got values "
+            f"from {weight.min():g} to {weight.max():g} instead."
+        )
+    return weight

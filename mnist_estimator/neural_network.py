@@ -7,7 +7,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnist_estimator._epoch_loop import (
     EpochPrinter,
@@ -18,15 +18,15 @@ from mnist_estimator._epoch_loop import (
     train_by_keras,
 )
 from mnist_estimator._holdout import stratified_holdout
-from mnist_estimator._mlp import build_mlp, check_known, layer_sizes
+from mnist_estimator._mlp import LARGEST_SEED, build_mlp, check_float32, check_known, layer_sizes
+from mnist_estimator._rows import as_tensor, resident_rows
 from mnist_estimator._scikeras import MethodOrder, new_quietly, unchanged_on_failure
-from mnist_estimator._targets import class_factors, encode_labels
+from mnist_estimator._targets import class_factors, encode_labels, row_weights
 from mnist_estimator._tensorflow import KerasClassifier, keras, start_devices, tf
-from mnist_estimator.training import as_tensor, epoch_graph, resident_rows
+from mnist_estimator.training import epoch_graph
 
 # Rows that one prediction takes at once: the activations stay in the processor's cache.
 _PREDICTION_ROWS = 4096
-_LARGEST_SEED = 2**31 - 1
 
 
 class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
@@ -264,9 +264,8 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float32)
         layers = [layer for layer in self.model_.layers if isinstance(layer, keras.layers.Dense)]
-        # TensorFlow's operations called one by one: no tracing, and none of the tens of
-        # milliseconds that `Model.predict` takes to set up its data pipeline. On one row the raw
-        # operations take half the time of their friendlier names.
+        # Operations called one by one: no tracing, and none of the tens of milliseconds that
+        # `Model.predict` takes to set up. Raw operations halve the time of one row.
         rows, chunks = as_tensor(X), []
         for first in range(0, len(X), _PREDICTION_ROWS):
             h = rows if len(X) <= _PREDICTION_ROWS else rows[first : first + _PREDICTION_ROWS]
@@ -301,17 +300,12 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         if go_on:
             classes = self.classes_
         codes, classes = encode_labels(y, classes)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float32)
-        if weight.min() < 0 or not weight.any():
-            raise ValueError(
-                "sample_weight must be 0 or more, and above 0 for at least one row. Got values "
-                f"from {weight.min():g} to {weight.max():g} instead."
-            )
+        weight = row_weights(sample_weight, X)
         if not go_on:
             self._rng = np.random.default_rng(
-                check_random_state(self.random_state).randint(_LARGEST_SEED)
+                check_random_state(self.random_state).randint(LARGEST_SEED)
             )
-            self._split_seed = self._rng.integers(_LARGEST_SEED)
+            self._split_seed = self._rng.integers(LARGEST_SEED)
         self._keep_on_course(sizes, go_on=go_on)
         train, validation = np.flatnonzero(weight).astype(np.int32), np.array([], np.int32)
         if validation_split:
@@ -320,7 +314,6 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
             )
             train, validation = train[kept], train[held_out]
         if self.class_weight is not None:
-            weight = weight.copy()
             factors = class_factors(self.class_weight, classes, codes[train])
             weight[train] *= factors[codes[train]]
 
@@ -365,7 +358,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
             sizes,
             activation=self.activation,
             dropout=self.dropout,
-            seed=rng.integers(_LARGEST_SEED),
+            seed=rng.integers(LARGEST_SEED),
         )
         if isinstance(optimizer, str):
             optimizer = type(keras.optimizers.get(optimizer))(self.learning_rate)
@@ -396,6 +389,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
 
     def _check_parameters(self):
         """Check what the declared constraints cannot say; return the layer sizes as a tuple."""
+        check_float32()
         check_known("activation", self.activation, keras.activations)
         check_known("optimizer", self.optimizer, keras.optimizers)
         if self.early_stopping and not self.validation_split:

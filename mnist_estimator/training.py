@@ -18,12 +18,9 @@ Two things make the graph fast, and both were measured (docs/benchmarks):
 import json
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from mnist_estimator._aligned import ALIGNMENT, aligned_empty
 from mnist_estimator._fused_optimizers import apply_gradients
 from mnist_estimator._tensorflow import function_executor_type, keras, tf
 
@@ -35,65 +32,6 @@ _EVALUATION_ROWS = 2048
 _MAX_GRAPHS = 32
 
 _SINGLE_THREADED = "SINGLE_THREADED_EXECUTOR"
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Labelled rows, resident as tensors.
-
-    Attributes
-    ----------
-    X : tf.Tensor of float32, shape (n_rows, n_features)
-        The features.
-    y : tf.Tensor of int32, shape (n_rows,)
-        The index of each row's class.
-    weight : tf.Tensor of float32, shape (n_rows,)
-        What each row's loss counts in training.
-    """
-
-    X: Any
-    y: Any
-    weight: Any
-
-
-def resident_rows(X, codes, weight):
-    """Return labelled rows as tensors, without a copy of `X` where its memory allows it.
-
-    Parameters
-    ----------
-    X : ndarray of float32, shape (n_rows, n_features)
-        The features. They must not change while the rows are in use.
-    codes : ndarray of int32, shape (n_rows,)
-        The index of each row's class.
-    weight : ndarray of float32, shape (n_rows,)
-        What each row's loss counts.
-
-    Returns
-    -------
-    rows : Rows
-        The rows.
-    """
-    return Rows(as_tensor(X), tf.constant(codes), tf.constant(weight))
-
-
-def as_tensor(X):
-    """Return an array as a tensor, without a copy where its memory allows it.
-
-    Parameters
-    ----------
-    X : ndarray of float32
-        The array. It must not change while the tensor is in use.
-
-    Returns
-    -------
-    tensor : tf.Tensor of float32
-        The same numbers.
-    """
-    if X.ctypes.data % ALIGNMENT or not X.flags.writeable or not X.flags.c_contiguous:
-        aligned = aligned_empty(X.shape)
-        aligned[:] = X
-        X = aligned
-    return tf.experimental.dlpack.from_dlpack(X.__dlpack__())
 
 
 class EpochGraph:

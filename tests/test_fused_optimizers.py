@@ -6,8 +6,9 @@ import pytest
 from mnist_estimator import KerasMLPClassifier
 from mnist_estimator._fused_optimizers import _FUSED_KERNELS, apply_gradients
 from mnist_estimator._mlp import build_mlp
+from mnist_estimator._rows import resident_rows
 from mnist_estimator._tensorflow import keras, tf
-from mnist_estimator.training import EpochGraph, resident_rows
+from mnist_estimator.training import EpochGraph
 
 N_ROWS, BATCH_SIZE, SIZES = 75, 16, (8, 6)
 optimizers = keras.optimizers

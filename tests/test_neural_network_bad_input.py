@@ -130,6 +130,15 @@ def test_early_stopping_needs_rows_to_watch(mlp):
         mlp.set_params(early_stopping=True).fit(X, y)
 
 
+def test_another_precision_of_keras_is_refused(mlp):
+    keras.config.set_dtype_policy("float64")
+    try:
+        with pytest.raises(ValueError, match="global dtype policy is 'float64'"):
+            mlp.fit(X, y)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 def test_a_split_that_leaves_no_row_is_refused(mlp):
     mlp.set_params(validation_split=0.2)
     with pytest.raises(ValueError, match=r"leaves 0 rows for validation; give more rows"):

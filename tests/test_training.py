@@ -8,8 +8,9 @@ from sklearn.base import clone
 
 from mnist_estimator import KerasMLPClassifier, training
 from mnist_estimator._mlp import build_mlp
+from mnist_estimator._rows import resident_rows
 from mnist_estimator._tensorflow import keras, tf
-from mnist_estimator.training import EpochGraph, epoch_graph, resident_rows
+from mnist_estimator.training import EpochGraph, epoch_graph
 
 
 def compiled(sizes=(8,), seed=0, n_features=20):

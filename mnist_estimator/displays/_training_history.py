@@ -162,4 +162,6 @@ def history_of(estimator):
 
 def best_epoch(history):
     """Return the epoch of the lowest validation loss, from 1; None without validation."""
-    return int(np.argmin(history["val_loss"])) + 1 if "val_loss" in history else None
+    losses = history.get("val_loss", [])
+    # NaN stands for an epoch without held-out rows, as `partial_fit` trains.
+    return int(np.nanargmin(losses)) + 1 if np.isfinite(losses).any() else None

@@ -91,8 +91,8 @@ def _describe_training(network):
         "epochs": len(history.get("loss", ())) or None,
     }
     for figure in ("loss", "accuracy", "val_loss", "val_accuracy"):
-        values = history.get(figure) or [None]
-        training[figure] = _jsonable(values[-1])
+        values = history.get(figure) or [math.nan]
+        training[figure] = values[-1] if math.isfinite(values[-1]) else None
     return {key: value for key, value in training.items() if value is not None}
 
 

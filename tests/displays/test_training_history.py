@@ -1,5 +1,6 @@
 """TrainingHistoryDisplay: the curves drawn, the best epoch, and where a history is found."""
 
+import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -57,6 +58,12 @@ def test_both_metrics_are_drawn_and_the_best_epoch_is_marked(network, history):
     legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert legend == labels
     assert display.figure_ is display.ax_.figure
+
+
+def test_epochs_without_held_out_rows_are_not_best(history):
+    history = {name: [*values, np.nan] for name, values in history.items()}
+    display = TrainingHistoryDisplay({"only": history}).plot()
+    assert display.best_epochs_ == {"only": 4}
 
 
 def test_without_validation_no_epoch_is_best(history):

@@ -1,10 +1,12 @@
 """to_onnx: what goes into the file and comes out of it."""
 
 import json
+import math
 import os
 import pickle
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +197,13 @@ def test_metadata(pipeline, digits):
     assert told["licence"] == "CC0-1.0"
     assert "quantization" not in told
     assert metadata(to_onnx(pipeline))["licence"] == "MIT"
+
+
+def test_metadata_leaves_out_what_the_last_epoch_has_no_figure_of(pipeline):
+    trained_further = deepcopy(pipeline)
+    trained_further["mlp"].history_["accuracy"].append(math.nan)
+    assert "accuracy" not in metadata(to_onnx(trained_further))["training"]
+    assert "accuracy" in metadata(to_onnx(pipeline))["training"]
 
 
 def test_metadata_of_parameters_that_json_cannot_hold(four_digits, small_pipeline):
