@@ -19,8 +19,10 @@ _STROKE_WIDTHS = (1 / 16, 1 / 7, 1 / 3)
 # Contrasts looked at, as shares of the highest, and how much lower each step of the growing goes.
 _LEVELS = 0.62 ** np.arange(1, 8)
 _GROWTH = 0.75 ** np.arange(1, 6)
+# Strokes as near as this share of the larger one's side belong together.
+_REACH = 0.2
 _SMALLEST_DIGIT = 0.035  # of the longer side
-_NOISE_FACTOR = 4  # contrast below so many standard deviations of the noise is none
+_NOISE_FACTOR = 5  # contrast below so many standard deviations of the noise is none
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
@@ -121,7 +123,8 @@ def find_digit(grey):
     smooth = ndimage.gaussian_filter(grey, 0.8) if floor > 0 else grey
     steepness = ndimage.gaussian_gradient_magnitude(grey, 0.8)
     # Slopes that noise and uneven light have everywhere count for nothing.
-    steepness = np.maximum(steepness - 3 * np.median(steepness), 0)
+    usual = np.median(steepness)
+    steepness = np.maximum(steepness - 3 * usual, 0)
     widths = [max(3, round(share * max(grey.shape))) for share in _STROKE_WIDTHS]
     contrasts = {
         (is_dark, width): contrast_with_paper(smooth if is_dark else -smooth, width)
@@ -129,7 +132,7 @@ def find_digit(grey):
         for width in widths
     }
     lines = dict.fromkeys((True, False), np.zeros_like(grey))
-    digit = _sharpest(contrasts, steepness, floor, lines)
+    digit = _sharpest(contrasts, steepness, floor, lines, usual)
     # Looking for lines takes longer than all else, and paper's lines cross the picture.
     if digit is not None and max(np.divide(_size(digit.box), grey.shape)) > 0.5:
         lines = {dark: crossing_lines(contrasts[dark, widths[-1]], floor) for dark in lines}
@@ -137,14 +140,14 @@ def find_digit(grey):
             contrasts = {
                 key: without_lines(contrast, lines[key[0]]) for key, contrast in contrasts.items()
             }
-            digit = _sharpest(contrasts, steepness, floor, lines) or digit
+            digit = _sharpest(contrasts, steepness, floor, lines, usual) or digit
     if digit is None:
         raise ImageError("no digit in it: nothing stands out from the paper.")
     return digit
 
 
-def _sharpest(contrasts, steepness, floor, lines):
-    """Return the digit with the steepest edges, or None."""
+def _sharpest(contrasts, steepness, floor, lines, usual):
+    """Return the digit with the steepest edges, or None where none are steeper than usual."""
     best_score, best = 0.0, None
     for (is_dark, width), contrast in contrasts.items():
         for level in contrast.max() * _LEVELS:
@@ -160,6 +163,10 @@ def _sharpest(contrasts, steepness, floor, lines):
     if best is None:
         return None
     is_dark, width, level, parts, i = best
+    # A part among many of its kind is a pattern's, unless it is much sharper than the paper.
+    share = parts.total[i] / parts.total.sum()
+    if parts.mean[i] < (1.5 if share > 0.12 else 5) * usual:
+        return None
     contrast = contrasts[is_dark, width]
     parts, i = _grown(contrast, level, steepness, parts, i)
     # Strokes that a faint one joins are one digit's.
@@ -244,42 +251,40 @@ def _grown(contrast, level, steepness, parts, i):
 def _whole_digit(parts, main, joined):
     """Join to the main part those that belong to it; several digits are an error."""
     box = parts.boxes[main]
-    tall = max(_size(box))
-    members = [main + 1]
-    n_others = 0
     whole = joined.flat[np.argmax(parts.labels == main + 1)]
+    members, n_others = [main + 1], 0
     for j, other in enumerate(parts.boxes):
         if j == main or parts.mean[j] < 0.4 * parts.mean[main]:
             continue
-        gap, (height, width) = _gap(box, other), _size(other)
-        size = max(height, width)
-        same = joined.flat[np.argmax(parts.labels == j + 1)] == whole
-        beside = other[1].start - box[1].stop >= 0.08 * tall or (
-            box[1].start - other[1].stop >= 0.08 * tall
-        )
-        if same and 0.3 * tall < size:
-            members.append(j + 1)
-        elif (
-            not same
-            and 0.6 * tall < size
-            and width < 2.5 * height
+        size, tall = max(_size(other)), max(_size(box))
+        apart, aside = np.divide(_gaps(box, other), max(size, tall))
+        is_joined = joined.flat[np.argmax(parts.labels == j + 1)] == whole
+        is_digit = (
+            size > 0.6 * tall
+            and _size(other)[1] < 2.5 * _size(other)[0]
             and parts.score[j] > 0.1 * parts.score[main]
-            and (gap > 0.12 * tall or beside)
-        ):
+        )
+        is_speck = size < 0.08 * tall or parts.total[j] < 0.05 * parts.total[main]
+        if is_joined and size > 0.3 * tall:
+            members.append(j + 1)
+        elif is_digit and not is_joined and (apart > _REACH or aside > 0.4 * _REACH):
             n_others += 1
-        elif (
-            gap <= 0.12 * tall
-            and 0.08 * tall < size <= tall
-            and parts.total[j] > 0.05 * parts.total[main]
-        ):
+        elif max(apart, aside) <= _REACH and not is_speck and size < 3 * tall:
             members.append(j + 1)
     if n_others:
         raise ImageError(
             f"there seem to be {n_others + 1} digits in it; this reads one. Cut out the one meant."
         )
-    return np.isin(parts.labels, members)
+    strokes = np.isin(parts.labels, members)
+    height, width = _size(box_of(strokes))
+    if width > 2.5 * height:
+        raise ImageError(
+            f"no single digit in it: what stands out is {width / height:.1f} times as wide as it "
+            "is high. This reads one upright digit."
+        )
+    return strokes
 
 
-def _gap(a, b):
-    """Return the distance between two boxes along the axis that separates them more."""
-    return max(max(p.start - q.stop, q.start - p.stop) for p, q in zip(a, b, strict=True))
+def _gaps(a, b):
+    """Return the vertical and the horizontal distance between two boxes, negative for overlap."""
+    return [max(p.start - q.stop, q.start - p.stop) for p, q in zip(a, b, strict=True)]

@@ -25,6 +25,13 @@ def crossing_lines(contrast, floor):
     lines : ndarray of float32, shape (height, width)
         How far the lines stand out; 0 where there is none.
     """
+    parts = ndimage.label(contrast > max(floor, 0.05 * contrast.max()), _EIGHT_NEIGHBOURS)[0]
+    spans = [
+        np.divide([s.stop - s.start for s in box], parts.shape).max()
+        for box in ndimage.find_objects(parts)
+    ]
+    if max(spans, default=0) < 0.8:
+        return np.zeros_like(contrast)  # nothing crosses; looking for lines takes long
     level = _level_lines(contrast, floor)
     upright = _level_lines(np.ascontiguousarray(contrast.T), floor).T
     return ndimage.maximum_filter(np.maximum(level, upright), 3)

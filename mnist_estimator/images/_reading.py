@@ -1,7 +1,9 @@
 """Pictures of any kind become grey float32 arrays; what is no picture becomes a clear error."""
 
 import os
+import struct
 import warnings
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -12,6 +14,8 @@ from mnist_estimator.exceptions import ImageError
 MAX_PIXELS = 100_000_000
 # JPEG files are decoded at a fraction of their size as long as this many pixels a side remain.
 _ENOUGH_PIXELS_A_SIDE = 1280
+# What Pillow's readers raise, by format.
+_DAMAGE = (OSError, SyntaxError, EOFError, struct.error, zlib.error)
 _EXPECTED = (
     "expected a path or an open binary file of a PNG, JPEG, TIFF, BMP, GIF or WebP picture, a PIL "
     "image, or an array of shape (height, width) or (height, width, channels)"
@@ -82,10 +86,12 @@ def _read_stream(stream):
             if mark.lower() in head:
                 raise ImageError(f"this is {what}.") from error
         raise ImageError(
-            f"no known picture format (whatever its name says); {_EXPECTED}."
+            f"no known picture format, whatever its name says; {_EXPECTED}."
         ) from error
     except Image.DecompressionBombError as error:
-        raise ImageError(_too_large("more than " + f"{2 * Image.MAX_IMAGE_PIXELS:,}")) from error
+        raise ImageError(_too_large(f"more than {2 * Image.MAX_IMAGE_PIXELS:,}")) from error
+    except _DAMAGE as error:
+        raise ImageError(f"the file is damaged or cut short ({error}).") from error
 
 
 def _too_large(n_pixels):
@@ -101,10 +107,10 @@ def _grey_of_pil(image):
     n_frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
     if n_frames > 1:
         raise ImageError(f"it has {n_frames} frames or pages; save the one that shows the digit.")
+    image.draft(None, (_ENOUGH_PIXELS_A_SIDE, _ENOUGH_PIXELS_A_SIDE))
     try:
-        image.draft(None, (_ENOUGH_PIXELS_A_SIDE, _ENOUGH_PIXELS_A_SIDE))
         image.load()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except _DAMAGE as error:
         raise ImageError(f"the file is damaged or cut short ({error}).") from error
     image = ImageOps.exif_transpose(image)
     if image.mode[0] in "IF":
