@@ -49,7 +49,7 @@ def run(path: Path, data: str | None, report: Path | None, command: str) -> None
     classifier = OnnxClassifier(path).fit()
     n_pixels = classifier.n_features_in_
     data = data or _DATA_OF.get(n_pixels, "mnist")
-    with console.status(f"Loading {printable(data)}"):
+    with console.status("Loading the images"):
         _, _, X, y = load_image_data(data)
     if X.shape[1] != n_pixels:
         raise ValueError(
@@ -59,4 +59,6 @@ def run(path: Path, data: str | None, report: Path | None, command: str) -> None
     facts = {"Model file": f"{printable(path)}, {size_of(path)}"}
     with console.status("Reading the test images"):
         evaluation = judge(classifier, X, y, report, facts=facts, command=command)
+    if report is not None:
+        facts["Report"] = printable(report)
     print_results(console, evaluation, facts)

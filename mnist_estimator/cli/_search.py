@@ -27,7 +27,7 @@ from mnist_estimator.cli._options import (
     parse_dropout,
     parse_layers,
 )
-from mnist_estimator.cli._output import make_console, printable, whole_file
+from mnist_estimator.cli._output import make_console, whole_file
 
 if TYPE_CHECKING:  # it imports TensorFlow
     from mnist_estimator.cli._grid_search import Candidate
@@ -112,7 +112,7 @@ def run(
     from mnist_estimator.datasets import load_image_data
 
     console = make_console()
-    with console.status(f"Loading {printable(data)}"):
+    with console.status("Loading the images"):
         X, y, _, _ = load_image_data(data)
     if n_rows is not None:
         X, y = _sample(X, y, n_rows, params["random_state"])
@@ -225,25 +225,11 @@ def _write_csv(path: Path, ranked: "Sequence[Candidate]") -> None:
     folds = sorted(ranked[0].accuracies)
     with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
-        table.writerow(
-            [
-                "rank",
-                "layers",
-                "dropout",
-                "accuracy",
-                "spread",
-                *(f"fold_{fold}" for fold in folds),
-                "seconds",
-            ]
-        )
+        figures = ["accuracy", "spread", *(f"fold_{fold}" for fold in folds), "seconds"]
+        table.writerow(["rank", "layers", "dropout", *figures])
         for rank, candidate in enumerate(ranked, start=1):
-            accuracies = [candidate.accuracies[fold] for fold in folds]
-            table.writerow(
-                [
-                    rank,
-                    candidate.layers,
-                    f"{candidate.dropout:g}",
-                    *(f"{x:.6f}" for x in (candidate.score, candidate.spread, *accuracies)),
-                    f"{fmean(candidate.seconds):.3f}",
-                ]
-            )
+            folds_accuracies = (candidate.accuracies[fold] for fold in folds)
+            values = (candidate.score, candidate.spread, *folds_accuracies)
+            seconds = f"{fmean(candidate.seconds):.3f}"
+            start = [rank, candidate.layers, f"{candidate.dropout:g}"]
+            table.writerow([*start, *(f"{value:.6f}" for value in values), seconds])

@@ -72,7 +72,7 @@ def run(data: str, params: dict[str, Any], out: Path, report: Path | None, comma
     from mnist_estimator.datasets import load_image_data
 
     console = make_console()
-    with console.status(f"Loading {printable(data)}"):
+    with console.status("Loading the images"):
         X_train, y_train, X_test, y_test = load_image_data(data)
     with console.status("Starting TensorFlow"):
         from mnist_estimator.export import save_onnx
@@ -84,7 +84,7 @@ def run(data: str, params: dict[str, Any], out: Path, report: Path | None, comma
     start = time.perf_counter()
     _fit(pipe, X_train, y_train, console)
     seconds = time.perf_counter() - start
-    with console.status(f"Writing {printable(out)}"):
+    with console.status("Writing the model"):
         save_onnx(pipe, out, X_test)
     facts = {
         **_training_facts(pipe["mlp"]),
@@ -93,6 +93,8 @@ def run(data: str, params: dict[str, Any], out: Path, report: Path | None, comma
     }
     with console.status("Reading the test images"):
         evaluation = judge(pipe, X_test, y_test, report, facts=facts, command=command)
+    if report is not None:
+        facts["Report"] = printable(report)
     print_results(console, evaluation, facts)
     console.print(f"Read pictures with it: mnist-estimator predict {quote(str(out))} IMAGE ...")
 

@@ -93,6 +93,7 @@ def test_report(quick, tmp_path):
     assert accuracy in page.replace("\u202f", "").replace(" %", "%")
     assert "mnist-estimator train --data digits --layers 16" in page
     assert "Training time" in page
+    assert "myreport.html" in "".join(result.out.split())
     assert {path.name for path in tmp_path.iterdir()} == {"out.onnx", "my report.html"}
 
 
