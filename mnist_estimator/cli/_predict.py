@@ -56,7 +56,7 @@ def predict(
     model: Model,
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE...", help="Pictures of one digit each, or folders of them."),
+        typer.Argument(metavar="IMAGE", help="Pictures of one digit each, or folders of them."),
     ],
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.")] = False,

@@ -38,7 +38,10 @@ def search(
     layers: Annotated[
         list[Layers],
         typer.Option(
-            parser=parse_layers, metavar="N,N", help="Units of the hidden layers; repeat it."
+            parser=parse_layers,
+            metavar="N,N",
+            help="Units of the hidden layers; repeat it.",
+            show_default="64 | 128 | 128,64 | 256,128",
         ),
     ] = ["64", "128", "128,64", "256,128"],  # type: ignore[list-item]  # noqa: B006
     dropout: Annotated[
