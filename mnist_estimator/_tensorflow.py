@@ -10,13 +10,22 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# File descriptor 2 is the process's: one thread at a time may hold it back.
+_descriptor = threading.RLock()
 
 
 @contextmanager
 def stderr_held_back() -> Iterator[None]:
     """Collect what is written to file descriptor 2, and show it only if the block fails."""
+    with _descriptor:
+        yield from _held_back()
+
+
+def _held_back() -> Iterator[None]:
     if sys.stderr is not None:
         sys.stderr.flush()
     try:

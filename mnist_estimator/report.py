@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
+from mnist_estimator._files import whole_file
 from mnist_estimator.displays import TrainingHistoryDisplay
 from mnist_estimator.displays._style import as_images, percent, read_with_confidence
 from mnist_estimator.displays._training_history import best_epoch, history_of
@@ -107,7 +108,8 @@ def write_report(
         versions=_versions(estimator),
         command=command,
     )
-    Path(path).write_text(page, encoding="utf-8")
+    with whole_file(Path(path)) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
     return evaluation
 
 

@@ -1,8 +1,5 @@
 """What the commands print and write: consoles, foreign text, errors, files whole or not there."""
 
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -67,26 +64,3 @@ def size_of(path: Path) -> str:
         For example "438 kB".
     """
     return f"{path.stat().st_size / 1000:,.0f} kB"
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary file that becomes `path` if the block ends well, and vanishes if not.
-
-    Parameters
-    ----------
-    path : Path
-        The file that shall be there in the end.
-
-    Yields
-    ------
-    unfinished : Path
-        The file to write, in the same folder.
-    """
-    path = path.resolve()
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

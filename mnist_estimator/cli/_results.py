@@ -8,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mnist_estimator.cli._output import printable, whole_file
+from mnist_estimator.cli._output import printable
 
 if TYPE_CHECKING:  # it imports NumPy, which the parsers of the subcommands do not need
     from mnist_estimator.evaluation import Evaluation
@@ -48,8 +48,7 @@ def judge(
     if report is not None:
         from mnist_estimator.report import write_report
 
-        with whole_file(report) as unfinished:
-            return write_report(unfinished, estimator, X, y, facts=facts, command=command)
+        return write_report(report, estimator, X, y, facts=facts, command=command)
     from mnist_estimator.evaluation import evaluate
 
     probabilities = estimator.predict_proba(X)

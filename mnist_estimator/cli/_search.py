@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from mnist_estimator._files import whole_file
 from mnist_estimator.cli._options import (
     DATA_HELP,
     BatchSize,
@@ -27,7 +28,7 @@ from mnist_estimator.cli._options import (
     parse_dropout,
     parse_layers,
 )
-from mnist_estimator.cli._output import make_console, whole_file
+from mnist_estimator.cli._output import make_console
 
 if TYPE_CHECKING:  # it imports TensorFlow
     from mnist_estimator.cli._grid_search import Candidate

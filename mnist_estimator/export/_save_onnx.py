@@ -1,13 +1,13 @@
 """save_onnx: one ``.onnx`` file that was seen to agree with its estimator."""
 
 import tempfile
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 from sklearn.utils.validation import check_is_fitted
 
+from mnist_estimator._files import whole_file
 from mnist_estimator.exceptions import ExportError
 from mnist_estimator.export._agreement import TOLERANCE, compare_with_estimator
 from mnist_estimator.export._exportable import as_exportable
@@ -126,7 +126,8 @@ def save_onnx(estimator, path, X=None, **to_onnx_params):
             )
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString()
-    _write_whole(path, content)
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(content)
     return ExportReport(
         path=path,
         n_bytes=len(content),
@@ -155,13 +156,3 @@ def _check_writable(path):
         raise type(error)(
             f"Cannot write the model to {str(path)!r}: {error.strerror}. Choose another folder."
         ) from error
-
-
-def _write_whole(path, content):
-    """Write next to the target, then move: a reader sees the old file or the new one."""
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 import pytest
 
-from mnist_estimator.cli._output import printable, size_of, whole_file
+from mnist_estimator._files import whole_file
+from mnist_estimator.cli._output import printable, size_of
 
 
 def test_control_codes_are_not_printed():
