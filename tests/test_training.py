@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import clone
 
 from mnist_estimator import KerasMLPClassifier, training
+from mnist_estimator._aligned import aligned_empty
 from mnist_estimator._mlp import build_mlp
 from mnist_estimator._rows import resident_rows
 from mnist_estimator._tensorflow import keras, tf
@@ -355,10 +356,10 @@ def test_fits_in_several_threads_give_what_they_give_alone(data):
 
 
 def test_rows_that_lie_well_are_not_copied(data):
-    aligned = training.aligned_empty((10, 20))
+    aligned = aligned_empty((10, 20))
     aligned[:] = data[0][:10]
     rows = resident_rows(aligned, data[1][:10], data[2][:10])
-    assert np.shares_memory(np.from_dlpack(rows.X), aligned)
+    assert np.shares_memory(rows.X._numpy(), aligned)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +373,7 @@ def test_rows_that_lie_well_are_not_copied(data):
     ids=["not aligned", "by columns", "every second column", "read-only"],
 )
 def test_other_rows_are_copied_and_kept(data, prepare):
-    aligned = training.aligned_empty((11, 20))
+    aligned = aligned_empty((11, 20))
     aligned[:] = data[0][:11]
     X = prepare(aligned)
     rows = resident_rows(X, data[1][: len(X)], data[2][: len(X)])
