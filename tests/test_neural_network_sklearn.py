@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import sklearn
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
@@ -96,6 +97,8 @@ def test_workers_use_the_threads_that_are_theirs():
         )
         return (*chosen, int(os.environ["OMP_NUM_THREADS"]))
 
+    # Workers of an earlier test may have imported TensorFlow by another way than ours.
+    get_reusable_executor().shutdown(wait=True)
     for intra, inter, theirs in Parallel(n_jobs=2)(delayed(threads)() for _ in range(2)):
         assert intra == inter == theirs
 

@@ -1,6 +1,7 @@
 """A command line that runs inside the test process, and a model made by it."""
 
 import os
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -60,6 +61,8 @@ def start():
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            # A shell's background job ignores Ctrl-C, and so would all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
             **options,
         )
         running.append(process)
