@@ -134,7 +134,7 @@ def find_digit(grey):
     lines = dict.fromkeys((True, False), np.zeros_like(grey))
     digit = _sharpest(contrasts, steepness, floor, lines, usual)
     # Looking for lines takes longer than all else, and paper's lines cross the picture.
-    if digit is not None and max(np.divide(_size(digit.box), grey.shape)) > 0.5:
+    if digit is None or max(np.divide(_size(digit.box), grey.shape)) > 0.5:
         lines = {dark: crossing_lines(contrasts[dark, widths[-1]], floor) for dark in lines}
         if any(mask.any() for mask in lines.values()):
             contrasts = {

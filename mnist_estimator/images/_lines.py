@@ -61,7 +61,7 @@ def _level_lines(contrast, floor):
     height, width = contrast.shape
     length = max(3, round(_SHORTEST_LINE * width))
     # One pixel thicker on both sides, so that a line between two of the angles counts as straight.
-    thick = ndimage.maximum_filter1d(contrast, 3, axis=0)
+    thickened = ndimage.maximum_filter1d(contrast, 3, axis=0)
     straight = np.zeros_like(contrast)
     columns = np.arange(width)
     rows = np.arange(height)[:, np.newaxis]
@@ -71,15 +71,13 @@ def _level_lines(contrast, floor):
         # Shear the picture so that such lines lie along a row. Beyond its edges they go on.
         source = np.arange(-pad, height + pad)[:, np.newaxis] + drop
         inside = (source >= 0) & (source < height)
-        sheared = np.where(inside, thick[np.clip(source, 0, height - 1), columns], np.inf)
+        sheared = np.where(inside, thickened[np.clip(source, 0, height - 1), columns], np.inf)
         opened = ndimage.minimum_filter1d(sheared, length, axis=1, mode="nearest")
         opened[np.isinf(opened)] = 0
         opened = ndimage.maximum_filter1d(opened, length, axis=1, mode="nearest")
         np.maximum(straight, opened[rows - drop + pad, columns], out=straight)
     straight = np.minimum(straight, contrast)
     strong = straight > max(floor, 0.1 * straight.max())
-    # What is thick is a bold stroke, or a shadow.
-    strong &= ~ndimage.binary_opening(strong, np.ones((7, 7), dtype=bool))
     labels, n_lines = ndimage.label(
         ndimage.binary_dilation(strong, _EIGHT_NEIGHBOURS), _EIGHT_NEIGHBOURS
     )
@@ -94,4 +92,6 @@ def _level_lines(contrast, floor):
         )
     if crosses.sum() < 2:
         return np.zeros_like(contrast)
-    return np.where(crosses[labels] & strong, straight, 0)
+    # What is thick is a bold stroke across the line, or a shadow.
+    thick = ndimage.binary_opening(strong, np.ones((7, 7), dtype=bool))
+    return np.where(crosses[labels] & strong & ~thick, straight, 0)
