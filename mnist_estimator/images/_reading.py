@@ -8,6 +8,7 @@ from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy import ndimage
 
 from mnist_estimator.exceptions import ImageError
 
@@ -175,9 +176,11 @@ def _strongest_axis(colour):
     if colour.shape[2] == 1:
         return colour[..., 0]
     step = max(1, max(colour.shape[:2]) // 256)
-    difference = colour[::step, ::step].reshape(-1, colour.shape[2])
-    difference = difference - np.median(difference, axis=0)
-    # Fourth powers of the distance: the few pixels of ink outweigh the many of uneven light.
+    coarse = colour[::step, ::step]
+    around = max(coarse.shape[:2]) // 4 + 1
+    difference = coarse - ndimage.uniform_filter(coarse, (around, around, 1))
+    difference = difference.reshape(-1, colour.shape[2])
+    # Fourth powers of the distance: the few pixels of ink outweigh the many of noise.
     weighted = difference * (difference**2).sum(axis=1, keepdims=True)
     axis = np.linalg.eigh(weighted.T @ weighted)[1][:, -1]
     return colour @ (axis if axis.sum() >= 0 else -axis)
