@@ -4,9 +4,12 @@ from numbers import Integral
 
 import numpy as np
 
-from mnist_estimator._tensorflow import keras, start_devices
+from mnist_estimator._rows import as_tensor
+from mnist_estimator._tensorflow import keras, start_devices, tf
 
 LARGEST_SEED = 2**31 - 1
+# Rows that one prediction takes at once: the activations stay in the processor's cache.
+_PREDICTION_ROWS = 4096
 
 
 def layer_sizes(hidden_layer_sizes):
@@ -135,3 +138,31 @@ def build_mlp(
         n_classes, "softmax", kernel_initializer=start, name="probabilities"
     )(h)
     return keras.Model(inputs, outputs, name="mlp")
+
+
+def forward(model, X):
+    """Compute what a network says of some rows.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A network of `build_mlp`.
+    X : ndarray of float32, shape (n_rows, n_features)
+        The rows.
+
+    Returns
+    -------
+    probabilities : ndarray of float32, shape (n_rows, n_classes)
+        Its output, without dropout.
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    # Operations called one by one: no tracing, and none of the tens of milliseconds that
+    # `Model.predict` takes to set up. Raw operations halve the time of one row.
+    rows, chunks = as_tensor(X), []
+    for first in range(0, len(X), _PREDICTION_ROWS):
+        h = rows if len(X) <= _PREDICTION_ROWS else rows[first : first + _PREDICTION_ROWS]
+        for layer in layers:
+            products = tf.raw_ops.MatMul(a=h, b=layer.kernel.value)
+            h = layer.activation(tf.raw_ops.BiasAdd(value=products, bias=layer.bias.value))
+        chunks.append(h.numpy())
+    return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)

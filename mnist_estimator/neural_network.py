@@ -18,15 +18,20 @@ from mnist_estimator._epoch_loop import (
     train_by_keras,
 )
 from mnist_estimator._holdout import stratified_holdout
-from mnist_estimator._mlp import LARGEST_SEED, build_mlp, check_float32, check_known, layer_sizes
-from mnist_estimator._rows import as_tensor, resident_rows
+from mnist_estimator._mlp import (
+    LARGEST_SEED,
+    build_mlp,
+    check_float32,
+    check_known,
+    forward,
+    layer_sizes,
+)
+from mnist_estimator._rows import resident_rows
 from mnist_estimator._scikeras import MethodOrder, new_quietly, unchanged_on_failure
 from mnist_estimator._targets import class_factors, encode_labels, row_weights
-from mnist_estimator._tensorflow import KerasClassifier, keras, start_devices, tf
+from mnist_estimator._tensorflow import KerasClassifier, keras, start_devices
+from mnist_estimator._warm_start import keep_on_course
 from mnist_estimator.training import epoch_graph
-
-# Rows that one prediction takes at once: the activations stay in the processor's cache.
-_PREDICTION_ROWS = 4096
 
 
 class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
@@ -263,17 +268,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float32)
-        layers = [layer for layer in self.model_.layers if isinstance(layer, keras.layers.Dense)]
-        # Operations called one by one: no tracing, and none of the tens of milliseconds that
-        # `Model.predict` takes to set up. Raw operations halve the time of one row.
-        rows, chunks = as_tensor(X), []
-        for first in range(0, len(X), _PREDICTION_ROWS):
-            h = rows if len(X) <= _PREDICTION_ROWS else rows[first : first + _PREDICTION_ROWS]
-            for layer in layers:
-                products = tf.raw_ops.MatMul(a=h, b=layer.kernel.value)
-                h = layer.activation(tf.raw_ops.BiasAdd(value=products, bias=layer.bias.value))
-            chunks.append(h.numpy())
-        return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+        return forward(self.model_, X)
 
     def predict(self, X):
         """Predict the label of each row.
@@ -306,7 +301,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
                 check_random_state(self.random_state).randint(LARGEST_SEED)
             )
             self._split_seed = self._rng.integers(LARGEST_SEED)
-        self._keep_on_course(sizes, go_on=go_on)
+        keep_on_course(self, sizes, go_on=go_on)
         train, validation = np.flatnonzero(weight).astype(np.int32), np.array([], np.int32)
         if validation_split:
             kept, held_out = stratified_holdout(
@@ -367,25 +362,6 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         optimizer.build(model.trainable_variables)
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
-
-    def _keep_on_course(self, sizes, *, go_on):
-        """Note what is trained; going on, take a new step size and refuse another network."""
-        course = {"hidden_layer_sizes": sizes, "activation": self.activation}
-        course["optimizer"] = self.optimizer
-        if isinstance(self.optimizer, str):
-            course["learning_rate"] = self.learning_rate
-        before = self._course if go_on else course
-        changed = [name for name in course if course[name] != before.get(name)]
-        if changed == ["learning_rate"] and isinstance(self.learning_rate, Real):
-            self.model_.optimizer.learning_rate = self.learning_rate
-        elif changed:
-            raise ValueError(
-                f"Training goes on with the network and the optimizer of the last fit, but "
-                f"{' and '.join(changed)} changed since: from "
-                f"{[before.get(name) for name in changed]} to {[course[c] for c in changed]}. "
-                "Fit with warm_start=False to start anew."
-            )
-        self._course = course
 
     def _check_parameters(self):
         """Check what the declared constraints cannot say; return the layer sizes as a tuple."""

@@ -8,7 +8,7 @@ from sklearn.datasets import make_classification
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 
-from mnist_estimator import KerasMLPClassifier, neural_network
+from mnist_estimator import KerasMLPClassifier, _mlp, neural_network
 from mnist_estimator._mlp import build_mlp
 
 
@@ -143,7 +143,7 @@ def test_predictions_do_not_go_through_keras_pipeline(fitted, data, monkeypatch)
 def test_many_rows_are_predicted_in_parts_that_agree(fitted, data, monkeypatch):
     _, X_test, _, _ = data
     whole = fitted.predict_proba(X_test)
-    monkeypatch.setattr(neural_network, "_PREDICTION_ROWS", 64)
+    monkeypatch.setattr(_mlp, "_PREDICTION_ROWS", 64)
     np.testing.assert_allclose(fitted.predict_proba(X_test), whole, rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(fitted.predict_proba(X_test[:1]), whole[:1], rtol=1e-4, atol=1e-7)
 
