@@ -85,8 +85,9 @@ def test_grid_search(pipe, data, n_jobs):
     np.testing.assert_array_equal(search.predict_proba(X), best.fit(X, y).predict_proba(X))
 
 
-@pytest.mark.skipif("TF_NUM_INTRAOP_THREADS" in os.environ, reason="the user has chosen")
-def test_workers_use_the_threads_that_are_theirs():
+def test_workers_use_the_threads_that_are_theirs(monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)  # by it a user chooses
+
     def threads():
         from mnist_estimator._tensorflow import tf
 
