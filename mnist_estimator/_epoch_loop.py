@@ -19,13 +19,16 @@ class EpochPrinter(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._start = time.perf_counter()
+        self._resumed = self.params.get("initial_epoch", 0)
+        if self._resumed:
+            print(f"going on after epoch {self._resumed}/{self.params['epochs']}")
 
     def on_epoch_end(self, epoch, logs=None):
         epochs, done = self.params["epochs"], epoch + 1
-        seconds = time.perf_counter() - self._start
+        pace = (time.perf_counter() - self._start) / (done - self._resumed)
         figures = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
-        left = seconds / done * (epochs - done)
-        print(f"epoch {done}/{epochs}: {figures} ({seconds / done:.2f} s/epoch, {left:.0f} s left)")
+        left = pace * (epochs - done)
+        print(f"epoch {done}/{epochs}: {figures} ({pace:.2f} s/epoch, {left:.0f} s left)")
 
 
 def as_callbacks(callbacks):
@@ -111,7 +114,9 @@ def _has_batch_hooks(callback):
     )
 
 
-def train_by_graph(graph, model, rows, train, validation, *, epochs, dropout, rng, callbacks):
+def train_by_graph(
+    graph, model, rows, train, validation, *, epochs, dropout, rng, callbacks, history
+):
     """Train by the compiled graph.
 
     Parameters
@@ -132,19 +137,22 @@ def train_by_graph(graph, model, rows, train, validation, *, epochs, dropout, rn
         What shuffles the rows and seeds the dropout.
     callbacks : list of keras.callbacks.Callback
         Called at the beginning and end of training and of each epoch.
+    history : dict of str to list of float
+        One figure for each epoch that is done already; those of further epochs are appended.
 
     Returns
     -------
     history : dict of str to list of float
-        One figure an epoch.
+        The same.
     """
     model.stop_training = False
+    done = len(history.get("loss", ()))
     hooks = keras.callbacks.CallbackList(
-        callbacks, model=model, add_history=False, epochs=epochs, verbose=0
+        callbacks, model=model, add_history=False, epochs=epochs, initial_epoch=done, verbose=0
     )
-    history = {}
+    logs = {name: values[-1] for name, values in history.items()}
     hooks.on_train_begin()
-    for epoch in range(epochs):
+    for epoch in range(done, epochs):
         hooks.on_epoch_begin(epoch)
         order, seed = rng.permutation(train), rng.integers(2**31)
         loss, accuracy = graph.train(model, rows, order, seed, dropout)

@@ -17,6 +17,10 @@ class ImageError(MnistEstimatorError, ValueError):
     """A picture cannot be read as one digit."""
 
 
+class CheckpointError(MnistEstimatorError, ValueError):
+    """A checkpoint of a fit is damaged."""
+
+
 class ModelFileError(MnistEstimatorError, ValueError):
     """A model file is not one that this package wrote, or is damaged."""
 

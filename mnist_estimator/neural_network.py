@@ -1,5 +1,6 @@
 """KerasMLPClassifier: a multilayer perceptron as a scikit-learn classifier."""
 
+import os
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from mnist_estimator._checkpoint import go_on_from_checkpoint
 from mnist_estimator._epoch_loop import (
     EpochPrinter,
     as_callbacks,
@@ -76,6 +78,10 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
     callbacks : keras.callbacks.Callback, list of them, or None, default=None
         Called as Keras calls them. Those that want to be called at each batch make `fit` use
         Keras' own, slower loop.
+    checkpoint : str, path-like or None, default=None
+        A folder, where `fit` saves its state after each epoch. Killed and started again with the
+        same data, parameters and `random_state`, it goes on from there and ends with the weights
+        of an uninterrupted fit; with more `epochs` it adds those. Many fits may share a folder.
     random_state : int, RandomState instance or None, default=None
         Start weights, held-out rows, the order of the rows and dropout. The same number on the
         same data and machine gives the same weights to the bit.
@@ -140,6 +146,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "warm_start": ["boolean"],
         "callbacks": [keras.callbacks.Callback, list, tuple, None],
+        "checkpoint": [str, os.PathLike, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -160,6 +167,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         class_weight=None,
         warm_start=False,
         callbacks=None,
+        checkpoint=None,
         random_state=None,
         verbose=0,
     ):
@@ -176,6 +184,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.random_state = random_state
         self.verbose = verbose
 
@@ -209,7 +218,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         """
         go_on = self.warm_start and hasattr(self, "model_")
         with unchanged_on_failure(self):
-            self._fit_rows(X, y, sample_weight, self.epochs, self.validation_split, go_on=go_on)
+            self._fit_rows(X, y, sample_weight, go_on=go_on)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -250,7 +259,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         elif not go_on:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         with unchanged_on_failure(self):
-            self._fit_rows(X, y, sample_weight, 1, 0.0, go_on=go_on, classes=classes)
+            self._fit_rows(X, y, sample_weight, go_on=go_on, classes=classes, partial=True)
         return self
 
     def predict_proba(self, X):
@@ -286,7 +295,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
-    def _fit_rows(self, X, y, sample_weight, epochs, validation_split, *, go_on, classes=None):
+    def _fit_rows(self, X, y, sample_weight, *, go_on, classes=None, partial=False):
         """Train on rows, from new weights or (`go_on`) from those that are there."""
         start_devices()
         sizes = self._check_parameters()
@@ -303,9 +312,9 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
             self._split_seed = self._rng.integers(LARGEST_SEED)
         keep_on_course(self, sizes, go_on=go_on)
         train, validation = np.flatnonzero(weight).astype(np.int32), np.array([], np.int32)
-        if validation_split:
+        if self.validation_split and not partial:
             kept, held_out = stratified_holdout(
-                codes[train], validation_split, np.random.default_rng(self._split_seed)
+                codes[train], self.validation_split, np.random.default_rng(self._split_seed)
             )
             train, validation = train[kept], train[held_out]
         if self.class_weight is not None:
@@ -314,13 +323,17 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
 
         architecture = (X.shape[1], len(classes), sizes)
         model = self.model_ if go_on else self._build(architecture, self._rng, self.optimizer)
-        history = self._train(model, architecture, X, codes, weight, train, validation, epochs)
+        history = self._train(
+            model, architecture, (X, codes, weight, train, validation), partial=partial
+        )
         self.n_iter_, self.n_samples_fit_ = len(history["loss"]), len(train)
         self.history_ = extend_history(self.history_, history) if go_on else history
         self.model_, self.classes_ = model, classes
 
-    def _train(self, model, architecture, X, codes, weight, train, validation, epochs):
+    def _train(self, model, architecture, data, *, partial):
         """Train `model` in place by the loop that the callbacks allow; return the history."""
+        X, codes, weight, train, validation = data
+        epochs, history = 1 if partial else self.epochs, {}
         callbacks = as_callbacks(self.callbacks)
         if self.early_stopping and len(validation):
             stopper = keras.callbacks.EarlyStopping(
@@ -329,11 +342,11 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
             callbacks.append(stopper)
         if self.verbose:
             callbacks.append(EpochPrinter())
+        if self.checkpoint is not None and not partial:
+            history, epochs = go_on_from_checkpoint(self, model, data, callbacks, epochs)
         common = {"epochs": epochs, "rng": self._rng, "callbacks": callbacks}
         if needs_keras(model.optimizer, callbacks):
-            return train_by_keras(
-                model, X, codes, weight, train, validation, batch_size=self.batch_size, **common
-            )
+            return train_by_keras(model, *data, batch_size=self.batch_size, **common)
         graph = epoch_graph(
             lambda: self._build(architecture, np.random.default_rng(0), model.optimizer),
             (architecture, self.activation),
@@ -342,7 +355,12 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
             self.dropout > 0,
         )
         rows = resident_rows(X, codes, weight)
-        return train_by_graph(graph, model, rows, train, validation, dropout=self.dropout, **common)
+        return train_by_graph(
+            *(graph, model, rows, train, validation),
+            dropout=self.dropout,
+            history=history,
+            **common,
+        )
 
     def _build(self, architecture, rng, optimizer):
         """Return a new, compiled model."""

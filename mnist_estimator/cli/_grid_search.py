@@ -119,8 +119,12 @@ def grid_search(
         pool.shutdown(cancel_futures=True)
 
 
+class _Abandoned(Exception):
+    """The search was interrupted."""
+
+
 class _StopWhenAsked(keras.callbacks.Callback):
-    """End the training after the epoch in which an event is set."""
+    """Abandon the training after the epoch in which an event is set."""
 
     def __init__(self, event: threading.Event) -> None:
         super().__init__()
@@ -128,4 +132,5 @@ class _StopWhenAsked(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if self._event.is_set():
-            self.model.stop_training = True
+            # Training that a callback stops counts as finished, in a checkpoint too.
+            raise _Abandoned

@@ -118,4 +118,12 @@ Report = Annotated[
         metavar="FILE.html", callback=check_output, help="Also write the results as a web page."
     ),
 ]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        file_okay=False,
+        help="Save the state after each epoch there; the same command again goes on from it.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]

@@ -23,6 +23,11 @@ class _EpochRows(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self._start = time.perf_counter()
+        self._resumed = self.params.get("initial_epoch", 0)
+        if self._resumed:
+            self._progress.console.print(
+                f"Going on after epoch {self._resumed} of {self.params['epochs']}."
+            )
         self._progress.console.print(_HEADING, style="bold")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -32,7 +37,7 @@ class _EpochRows(keras.callbacks.Callback):
             f"{f'{done}/{epochs}':>9}  {figures['loss']:8.4f}  {figures['accuracy']:8.2%}  "
             f"{figures['val_loss']:15.4f}  {figures['val_accuracy']:19.2%}"
         )
-        pace = (time.perf_counter() - self._start) / done
+        pace = (time.perf_counter() - self._start) / (done - self._resumed)
         left = pace * (epochs - done)
         self._progress.update(
             self._bar, completed=done, pace=f"{pace:.2f} s/epoch, {left:.0f} s left"

@@ -21,6 +21,7 @@ from mnist_estimator._files import whole_file
 from mnist_estimator.cli._options import (
     DATA_HELP,
     BatchSize,
+    Checkpoint,
     Epochs,
     Layers,
     Seed,
@@ -71,11 +72,17 @@ def search(
             "--csv", metavar="FILE.csv", callback=check_output, help="Also write the table as CSV."
         ),
     ] = None,
+    checkpoint: Checkpoint = None,
 ) -> None:
     """Compare networks by cross-validation, each of --layers with each of --dropout."""
     if n_jobs == 0:
         raise typer.BadParameter("--n-jobs is a number of fits, or -1 for one a processor.")
-    params = {"epochs": epochs, "batch_size": batch_size, "random_state": seed}
+    params = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "random_state": seed,
+        "checkpoint": checkpoint,
+    }
     run(data, rows, layers, dropout, params, cv=cv, n_jobs=n_jobs, csv_file=csv_file)
 
 

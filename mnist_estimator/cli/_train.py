@@ -11,6 +11,7 @@ from rich.console import Console
 from mnist_estimator.cli._options import (
     DATA_HELP,
     BatchSize,
+    Checkpoint,
     Epochs,
     Layers,
     Report,
@@ -41,6 +42,7 @@ def train(
         typer.Option(metavar="FILE.onnx", callback=check_output, help="The model file to write."),
     ] = Path("digits.onnx"),
     report: Report = None,
+    checkpoint: Checkpoint = None,
 ) -> None:
     """Train a network, say how well it reads the test images, and write it as an .onnx file."""
     if report is not None and report.resolve() == out.resolve():
@@ -51,6 +53,7 @@ def train(
         "epochs": epochs,
         "batch_size": batch_size,
         "random_state": seed,
+        "checkpoint": checkpoint,
     }
     run(data, params, out, report, context.obj)
 
@@ -109,7 +112,7 @@ def _fit(pipe: Any, X: Any, y: Any, console: Console) -> None:
     else:
         pipe.set_params(mlp__verbose=1).fit(X, y)
     # The file and the report tell the parameters: how the training was watched is none of them.
-    pipe.set_params(mlp__callbacks=None, mlp__verbose=0)
+    pipe.set_params(mlp__callbacks=None, mlp__verbose=0, mlp__checkpoint=None)
 
 
 def _training_facts(mlp: Any) -> dict[str, str]:

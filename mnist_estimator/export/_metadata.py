@@ -61,7 +61,11 @@ def describe_model(estimator, exportable, described, licence):
     }
     if exportable.networks:
         metadata["training"] = _describe_training(exportable.networks[0])
-    metadata["parameters"] = _jsonable(estimator.get_params())
+    params = estimator.get_params()
+    # Where a fit kept its checkpoints says nothing about the model, and may be private.
+    metadata["parameters"] = _jsonable(
+        {name: params[name] for name in params if not name.endswith("checkpoint")}
+    )
     metadata["licence"] = licence
     return {key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()}
 

@@ -1,3 +1,6 @@
+import json
+
+import numpy as np
 import pytest
 
 from mnist_estimator.cli._grid_search import Candidate, grid_search
@@ -20,7 +23,7 @@ def test_every_candidate_is_fitted_on_every_fold(digits):
     assert str(candidates[0]) == "layers 8, dropout 0"
 
 
-def test_an_interrupt_ends_the_fits_under_way(digits):
+def test_an_interrupt_ends_the_fits_under_way(digits, tmp_path):
     """Without that, the first fits of the others would take minutes."""
     X, y = digits
     quick, endless = Candidate(Layers(), 0.0), Candidate(Layers((8,)), 0.0)
@@ -38,5 +41,11 @@ def test_an_interrupt_ends_the_fits_under_way(digits):
             lambda **params: make(**{**params, "epochs": epochs_of[params["hidden_layer_sizes"]]}),
         )
         with pytest.raises(KeyboardInterrupt):
-            grid_search([endless, quick], X, y, interrupt, n_workers=4, **PARAMS)
+            grid_search(
+                [endless, quick], X, y, interrupt, n_workers=4, checkpoint=tmp_path, **PARAMS
+            )
     assert not endless.accuracies
+    # They can go on: none counts as finished.
+    for path in tmp_path.glob(f"*-{10**6}.npz"):
+        with np.load(path) as file:
+            assert not json.loads(file["about"].tobytes())["stopped"]

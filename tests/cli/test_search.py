@@ -54,6 +54,24 @@ def test_workers_change_nothing_in_the_result(invoke, monkeypatch):
     assert threading.active_count() < 20
 
 
+def test_finished_fits_are_not_run_again(invoke, tmp_path, monkeypatch):
+    from mnist_estimator.training import EpochGraph
+
+    trained, train = [], EpochGraph.train
+    monkeypatch.setattr(EpochGraph, "train", lambda *args: trained.append(1) or train(*args))
+    tables = []
+    for more, n_epochs in ((), 8), (("--dropout", "0"), 8), (("--dropout", "0"), 0):
+        trained.clear()
+        result = invoke(*SMALL, *more, "--checkpoint", tmp_path, "--n-jobs", 2)
+        assert result.code == 0
+        assert len(trained) == n_epochs
+        tables.append(re.findall(r"(\S+ +0(?:\.2)? +[\d.]+% +[\d.]+%)", result.out))
+    assert len(tables[0]) == 2
+    assert set(tables[0]) < set(tables[1])
+    assert tables[1] == tables[2]
+    assert invoke(*SMALL, "--dropout", "0").out.count("%") == result.out.count("%")
+
+
 @pytest.mark.parametrize(
     ("n_jobs", "n_processors", "n_workers", "n_threads"),
     [(1, 8, 1, "8"), (2, 8, 2, "4"), (3, 8, 3, "2"), (16, 4, 4, "1"), (-2, 4, 3, "1")],

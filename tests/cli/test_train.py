@@ -125,6 +125,29 @@ def test_data_that_is_not_there(refuse, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_killed_and_started_again(start, quick, tmp_path):
+    args = ["--epochs", 40]
+    quick(*args)
+    expected = (tmp_path / "out.onnx").read_bytes()
+    killed = start(*QUICK, *args, "--checkpoint", "ck", cwd=tmp_path)
+    while not killed.stdout.readline().startswith("epoch 4/40: "):
+        assert killed.poll() is None
+    killed.kill()
+    killed.wait()
+    (tmp_path / "out.onnx").unlink()
+    args += ["--checkpoint", tmp_path / "ck"]
+    done = re.search(r"going on after epoch (\d+)/40\nepoch (\d+)/40: ", quick(*args)[0].out)
+    assert 3 <= int(done[1]) == int(done[2]) - 1 < 40
+    assert (tmp_path / "out.onnx").read_bytes() == expected
+    assert "Going on after epoch 40 of 40." in quick(*args, terminal=True)[0].out
+    assert (tmp_path / "out.onnx").read_bytes() == expected
+
+
+def test_the_checkpoint_is_a_folder(refuse, tmp_path):
+    (tmp_path / "file").touch()
+    assert "'--checkpoint'" in refuse(*QUICK, "--checkpoint", tmp_path / "file")
+
+
 def test_interrupted_while_the_report_is_written(invoke, tmp_path, monkeypatch):
     def write_half(path, *args, **options):
         path.write_bytes(b"half")
