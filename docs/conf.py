@@ -4,15 +4,26 @@ The build is the same with and without a network: what other projects' pages are
 ``_inventories/``, and nothing is fetched.
 """
 
+import os
 import re
+import sys
+from contextlib import chdir
+from pathlib import Path
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from typer.testing import CliRunner
 
-from mnist_estimator import __version__
+from mnist_estimator import __version__, fetch_mnist
 from mnist_estimator.cli import app as command_line
+from mnist_estimator.exceptions import DatasetError
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # for the parts of this file that stand beside it
+logger = logging.getLogger(__name__)
 
 project = "mnist_estimator"
 author = copyright = "The mnist_estimator developers"
@@ -25,8 +36,9 @@ extensions = [
     "sphinx.ext.viewcode",
     "numpydoc",
     "myst_parser",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "benchmarks/results"]
+exclude_patterns = ["_build", "benchmarks/results", "examples"]
 templates_path = ["_templates"]
 
 # What stands in single backticks in a docstring is a link where this package or an inventory has
@@ -46,6 +58,33 @@ numpydoc_attributes_as_param_list = True
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
+try:
+    fetch_mnist(download_if_missing=False)
+    has_mnist = True
+except DatasetError as error:
+    if "MNIST_ESTIMATOR_DATA" in os.environ:
+        raise
+    logger.info(
+        "The gallery's programs are not run, and the report is that of small scans: %s", error
+    )
+    has_mnist = False
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "within_subsection_order": "_gallery.place_in_order",
+    "plot_gallery": has_mnist,
+    "abort_on_example_error": True,
+    "backreferences_dir": "gallery/uses",
+    "doc_module": ("mnist_estimator",),
+    "log_level": {"backreference_missing": "info"},
+    "capture_repr": (),  # what is worth reading is printed
+    "image_srcset": ["2x"],
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "min_reported_time": 1e6,
+}
+
 html_math_renderer = "mathml"  # browsers know it by themselves: no script from elsewhere
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
@@ -62,6 +101,7 @@ html_theme_options = {
 # Pages without pages below them have nothing to show at the side.
 _SINGLE_PAGES = "changelog cli deploy install quickstart training trust user_guide"
 html_sidebars = {page: [] for page in ("under_the_hood/index", *_SINGLE_PAGES.split())}
+html_sidebars["gallery/*"] = []  # programs need the width
 toc_object_entries_show_parents = "hide"
 html_show_sourcelink = False
 
@@ -102,8 +142,41 @@ def escape_shapes(app, what, name, obj, options, lines):
             lines[number] = entry[1] + re.sub(r"\*|_(?!\w)", r"\\\g<0>", entry[2])
 
 
+def picture_report(app):
+    """Train a network as a user would, and take pictures of the report."""
+    if app.builder.format != "html":
+        return
+    from _screenshots import NoBrowserError, screenshots
+
+    folder = HERE / "_build" / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["train", "--data", "mnist" if has_mnist else "digits", "--report", "report.html"]
+    with chdir(folder):  # the report shows the command, and that has to be anybody's
+        outcome = CliRunner().invoke(command_line, command, catch_exceptions=False)
+    if outcome.exit_code:
+        raise ExtensionError(outcome.output)
+    page = (folder / "report.html").as_uri()
+    try:
+        screenshots(page, "report", width=1100, height=900)
+        screenshots(page, "report-phone", width=390, height=900)
+    except NoBrowserError as error:
+        logger.warning("%s", error)
+
+
+def repair_backlinks(app, pagename, templatename, context, doctree):
+    """Lead from the source back to the reference, also where a module's names have two homes.
+
+    `viewcode` takes them all for those of the package that the first of them was described in.
+    """
+    if pagename.startswith("_modules/"):
+        anchor = r'(/reference/([\w.]+\.(\w+))\.html#)[\w.]*?\.\3(?=[."])'
+        context["body"] = re.sub(anchor, r"\1\2", context["body"])
+
+
 def setup(app):
     """Register the above; numpydoc reads the docstrings, at priority 500, after the escaping."""
     app.add_directive("command-help", CommandHelp)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.connect("autodoc-process-docstring", escape_shapes, priority=400)
+    app.connect("builder-inited", picture_report)
+    app.connect("html-page-context", repair_backlinks)

@@ -82,9 +82,14 @@ class TrainingHistoryDisplay:
             panel.xaxis.get_major_locator().set_params(integer=True)
             panel.grid(alpha=0.3)
             panel.spines[["top", "right"]].set_visible(False)
+        lines, labels = self.axes_[0].get_legend_handles_labels()
+        n_cols = 3 if len(self.histories) == 3 else 2
+        # A letter is about 6 points wide, and a line and the gaps around it 40.
+        width = n_cols * (6 * max(map(len, labels)) + 40) * self.figure_.dpi / 72
         self.ax_.legend(
-            *self.axes_[0].get_legend_handles_labels(),
-            ncols=3 if len(self.histories) == 3 else 2,
+            lines,
+            labels,
+            ncols=n_cols if width < self.ax_.get_window_extent().width else 1,
             loc="upper center",
             frameon=False,
             bbox_to_anchor=(0.5, 0),
