@@ -86,6 +86,7 @@ class TrainingHistoryDisplay:
         n_cols = 3 if len(self.histories) == 3 else 2
         # A letter is about 6 points wide, and a line and the gaps around it 40.
         width = n_cols * (6 * max(map(len, labels)) + 40) * self.figure_.dpi / 72
+        self.figure_.draw_without_rendering()  # the axes get the size that they will have
         self.ax_.legend(
             lines,
             labels,

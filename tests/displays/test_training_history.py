@@ -139,3 +139,16 @@ def test_estimators_without_a_history():
     fitted = LogisticRegression().fit([[0], [1]], [0, 1])
     with pytest.raises(TypeError, match="LogisticRegression keeps no training history"):
         TrainingHistoryDisplay.from_estimator(fitted)
+
+
+@pytest.mark.parametrize(("name", "n_columns"), [("{}", 3), ("learning_rate=0.0000{}", 1)])
+def test_long_names_stand_below_each_other_and_leave_the_curves_their_width(
+    history, name, n_columns
+):
+    display = TrainingHistoryDisplay({name.format(i): history for i in range(3)}).plot()
+    display.figure_.canvas.draw()
+    legend = display.ax_.get_legend()
+    lefts = {round(text.get_window_extent().x0) for text in legend.get_texts()}
+    assert len(lefts) == n_columns
+    assert display.ax_.get_window_extent().width > 0.7 * display.figure_.bbox.width
+    assert legend.get_window_extent().width < display.figure_.bbox.width
