@@ -84,13 +84,14 @@ class TrainingHistoryDisplay:
             panel.spines[["top", "right"]].set_visible(False)
         lines, labels = self.axes_[0].get_legend_handles_labels()
         n_cols = 3 if len(self.histories) == 3 else 2
-        # A letter is about 6 points wide, and a line and the gaps around it 40.
-        width = n_cols * (6 * max(map(len, labels)) + 40) * self.figure_.dpi / 72
-        self.figure_.draw_without_rendering()  # the axes get the size that they will have
+        # A letter is about 5.5 points wide, and a line and the gaps around it 40.
+        width = n_cols * (5.5 * max(map(len, labels)) + 40) * self.figure_.dpi / 72
+        # The layout makes the axes of a figure of their own a fifth wider when it is drawn.
+        room = 1.2 * self.ax_.get_window_extent().width
         self.ax_.legend(
             lines,
             labels,
-            ncols=n_cols if width < self.ax_.get_window_extent().width else 1,
+            ncols=n_cols if width < room else 1,
             loc="upper center",
             frameon=False,
             bbox_to_anchor=(0.5, 0),
