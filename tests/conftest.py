@@ -32,69 +32,71 @@ def digits():
 
 @pytest.fixture(scope="session")
 def network_file():
-    """A function that makes a small model file as `save_onnx` writes it, without TensorFlow.
+    """`make_network`, for tests that write model files."""
+    return make_network
 
-    ``network_file(sizes=(784, 16, 10), shape=None, dtype="uint8", classes=None)`` returns an
-    `onnx.ModelProto`: a network of random weights over rows of `shape`, with our metadata.
+
+def make_network(sizes=(784, 16, 10), *, shape=None, dtype="uint8", classes=None):
+    """Make a small model file as `save_onnx` writes it, without TensorFlow.
+
+    It returns an `onnx.ModelProto`: a network of random weights over rows of `shape`, with our
+    metadata.
     """
     import json
     from itertools import pairwise
 
     from onnx import TensorProto, helper, numpy_helper
 
-    def make(sizes=(784, 16, 10), *, shape=None, dtype="uint8", classes=None):
-        rng = np.random.default_rng(0)
-        shape = shape or (sizes[0],)
-        classes = np.arange(sizes[-1]) if classes is None else np.asarray(classes)
-        is_text = classes.dtype.kind == "U"
-        stored = classes.astype(object if is_text else np.int64)
-        weights = [
-            numpy_helper.from_array(np.array([-1, sizes[0]]), "flat"),
-            numpy_helper.from_array(stored, "classes"),
-        ]
-        nodes = [
-            helper.make_node("Cast", ["X"], ["floats"], to=TensorProto.FLOAT),
-            helper.make_node("Reshape", ["floats", "flat"], ["units0"]),
-        ]
-        for i, (n_in, n_out) in enumerate(pairwise(sizes)):
-            kernel = rng.normal(scale=n_in**-0.5, size=(n_in, n_out)) / (255 if i == 0 else 1)
-            bias = rng.normal(scale=0.1, size=n_out)
-            weights.append(numpy_helper.from_array(kernel.astype(np.float32), f"kernel{i}"))
-            weights.append(numpy_helper.from_array(bias.astype(np.float32), f"bias{i}"))
-            inputs = [f"units{i}", f"kernel{i}", f"bias{i}"]
-            nodes.append(helper.make_node("Gemm", inputs, [f"sums{i}"]))
-            activation = "Relu" if i < len(sizes) - 2 else "Softmax"
-            output = f"units{i + 1}" if activation == "Relu" else "probabilities"
-            nodes.append(helper.make_node(activation, [f"sums{i}"], [output]))
-        nodes.append(helper.make_node("ArgMax", ["probabilities"], ["best"], axis=1, keepdims=0))
-        nodes.append(helper.make_node("Gather", ["classes", "best"], ["label"]))
-        input_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-        label_type = TensorProto.STRING if is_text else TensorProto.INT64
-        info = helper.make_tensor_value_info
-        graph = helper.make_graph(
-            nodes,
-            "network",
-            [info("X", input_type, ["N", *shape])],
-            [
-                info("label", label_type, ["N"]),
-                info("probabilities", TensorProto.FLOAT, ["N", sizes[-1]]),
-            ],
-            weights,
-        )
-        model = helper.make_model(
-            graph,
-            producer_name="mnist_estimator",
-            ir_version=8,
-            opset_imports=[helper.make_opsetid("", 17)],
-        )
-        metadata = {
-            "classes": classes.tolist(),
-            "classes_dtype": "str" if is_text else classes.dtype.name,
-            "input": {"dtype": dtype, "shape": list(shape), "min": 0, "max": 255},
-            "versions": {"mnist_estimator": "0.1.0"},
-            "licence": "MIT",
-        }
-        helper.set_model_props(model, {key: json.dumps(value) for key, value in metadata.items()})
-        return model
-
-    return make
+    rng = np.random.default_rng(0)
+    shape = shape or (sizes[0],)
+    classes = np.arange(sizes[-1]) if classes is None else np.asarray(classes)
+    is_text = classes.dtype.kind == "U"
+    stored = classes.astype(object if is_text else np.int64)
+    weights = [
+        numpy_helper.from_array(np.array([-1, sizes[0]]), "flat"),
+        numpy_helper.from_array(stored, "classes"),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["X"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", ["floats", "flat"], ["units0"]),
+    ]
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+        kernel = rng.normal(scale=n_in**-0.5, size=(n_in, n_out)) / (255 if i == 0 else 1)
+        bias = rng.normal(scale=0.1, size=n_out)
+        weights.append(numpy_helper.from_array(kernel.astype(np.float32), f"kernel{i}"))
+        weights.append(numpy_helper.from_array(bias.astype(np.float32), f"bias{i}"))
+        inputs = [f"units{i}", f"kernel{i}", f"bias{i}"]
+        nodes.append(helper.make_node("Gemm", inputs, [f"sums{i}"]))
+        activation = "Relu" if i < len(sizes) - 2 else "Softmax"
+        output = f"units{i + 1}" if activation == "Relu" else "probabilities"
+        nodes.append(helper.make_node(activation, [f"sums{i}"], [output]))
+    nodes.append(helper.make_node("ArgMax", ["probabilities"], ["best"], axis=1, keepdims=0))
+    nodes.append(helper.make_node("Gather", ["classes", "best"], ["label"]))
+    input_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    label_type = TensorProto.STRING if is_text else TensorProto.INT64
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [info("X", input_type, ["N", *shape])],
+        [
+            info("label", label_type, ["N"]),
+            info("probabilities", TensorProto.FLOAT, ["N", sizes[-1]]),
+        ],
+        weights,
+    )
+    model = helper.make_model(
+        graph,
+        producer_name="mnist_estimator",
+        ir_version=8,
+        opset_imports=[helper.make_opsetid("", 17)],
+    )
+    metadata = {
+        "classes": classes.tolist(),
+        "classes_dtype": "str" if is_text else classes.dtype.name,
+        "input": {"dtype": dtype, "shape": list(shape), "min": 0, "max": 255},
+        "versions": {"mnist_estimator": "0.1.0"},
+        "licence": "MIT",
+    }
+    helper.set_model_props(model, {key: json.dumps(value) for key, value in metadata.items()})
+    return model

@@ -65,7 +65,11 @@ _CHILD = textwrap.dedent(
 
 @pytest.fixture(scope="module")
 def table_file():
-    """A forest of two trees over two columns, one of them text."""
+    return make_table()
+
+
+def make_table():
+    """Return a forest of two trees over two columns, one of them text."""
     nodes = [
         helper.make_node(
             "LabelEncoder",

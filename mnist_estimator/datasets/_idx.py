@@ -5,7 +5,6 @@ of each axis as a big-endian 32-bit integer. Nothing in it is believed before it
 with the bytes that follow.
 """
 
-import gzip
 import math
 import struct
 import zlib
@@ -14,6 +13,9 @@ from pathlib import Path
 import numpy as np
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_FORMAT = 16 + zlib.MAX_WBITS
+# What gzip may add to data that it cannot make smaller.
+GZIP_OVERHEAD = 4096
 _UNSIGNED_BYTE = 0x08
 
 
@@ -36,15 +38,24 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
     Raises
     ------
     ValueError
-        If the gzip stream is damaged or truncated, or holds more than `max_bytes` bytes.
+        If the gzip stream is damaged, truncated or followed by something, or the file holds more
+        than `max_bytes` bytes.
     """
     with path.open("rb") as file:
         is_gzip = file.peek(2)[:2] == _GZIP_MAGIC
-        stream = gzip.GzipFile(fileobj=file) if is_gzip else file
+        content = file.read(max_bytes + GZIP_OVERHEAD + 1)
+    if is_gzip:
+        # zlib itself, because the standard library's gzip goes through headers a byte at a time
+        # and through any number of empty streams: seconds for a file of a few megabytes.
+        stream = zlib.decompressobj(_GZIP_FORMAT)
         try:
-            content = stream.read(max_bytes + 1)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"its gzip stream is damaged or cut short ({error})") from error
+            content = stream.decompress(content, max_bytes + 1)
+        except zlib.error as error:
+            raise ValueError(f"its gzip stream is damaged ({error})") from error
+        if len(content) <= max_bytes and not stream.eof:
+            raise ValueError("its gzip stream is cut short")
+        if stream.unused_data.strip(b"\0"):
+            raise ValueError("something follows its gzip stream")
     if len(content) > max_bytes:
         raise ValueError(f"it holds more than the {max_bytes:,} bytes expected")
     return content

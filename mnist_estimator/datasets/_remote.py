@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pooch
 
-from mnist_estimator.datasets._idx import parse_idx, read_bytes
+from mnist_estimator.datasets._idx import GZIP_OVERHEAD, parse_idx, read_bytes
 from mnist_estimator.exceptions import DatasetError
 
 # Seconds to wait for a connection, and for the next bytes of a download.
@@ -23,8 +23,6 @@ _MAX_DURATION = 900
 # How often the list of mirrors is gone through, and the seconds of rest in between.
 _N_ROUNDS = 2
 _PAUSE = 1.0
-# gzip may make a tiny file larger.
-_GZIP_OVERHEAD = 4096
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def _download_once(file: RemoteFile, folder: Path, url: str) -> np.ndarray:
     partial = folder / f".{file.name}.{uuid.uuid4().hex}.part"
     try:
         with partial.open("xb") as output, _progress_bar(file.name) as bar:
-            sink = _BoundedWriter(output, file.n_bytes + _GZIP_OVERHEAD, _MAX_DURATION)
+            sink = _BoundedWriter(output, file.n_bytes + GZIP_OVERHEAD, _MAX_DURATION)
             pooch.HTTPDownloader(progressbar=bar, timeout=_TIMEOUT)(url, sink, None)
         values = _read_verified(partial, file)
         partial.replace(folder / f"{file.name}.gz")

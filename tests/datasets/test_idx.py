@@ -100,9 +100,49 @@ def garble_header(compressed):
     return compressed[:2] + b"\0" + compressed[3:]
 
 
-@pytest.mark.parametrize("damage", [cut, flip, garble_header])
-def test_read_bytes_notices_damaged_gzip(tmp_path, damage):
+def double(compressed):
+    return compressed * 2
+
+
+def name_without_end(compressed):
+    return compressed[:3] + b"\x08" + compressed[4:10] + b"a" * 1_000
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut, "its gzip stream is cut short"),
+        (flip, "its gzip stream is damaged"),
+        (garble_header, "its gzip stream is damaged"),
+        (double, "something follows its gzip stream"),
+        (name_without_end, "its gzip stream is cut short"),
+    ],
+)
+def test_read_bytes_notices_damaged_gzip(tmp_path, damage, message):
     path = tmp_path / "digits.gz"
     path.write_bytes(damage(gzip.compress(os.urandom(1_000))))
-    with pytest.raises(ValueError, match="its gzip stream is damaged or cut short"):
+    with pytest.raises(ValueError, match=message):
         read_bytes(path, max_bytes=1_000)
+
+
+def test_zeros_behind_gzip_are_padding(tmp_path):
+    path = tmp_path / "digits.gz"
+    path.write_bytes(gzip.compress(b"0123456789") + bytes(100))
+    assert read_bytes(path, max_bytes=10) == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(b"", mtime=0) * 500_000,
+        gzip.compress(b"0", mtime=0) + gzip.compress(b"", mtime=0) * 500_000,
+        b"\x1f\x8b\x08\x08" + bytes(6) + b"a" * 10_000_000,
+        gzip.compress(bytes(100_000_000)),
+    ],
+    ids=["empty streams", "one stream and empty ones", "name without end", "bomb"],
+)
+def test_read_bytes_goes_no_further_than_one_stream(tmp_path, content):
+    path = tmp_path / "digits.gz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"follows its|cut short|more than the 47,040,016 bytes"):
+        read_bytes(path, max_bytes=47_040_016)
