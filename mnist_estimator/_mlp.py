@@ -8,6 +8,7 @@ from mnist_estimator._rows import as_tensor
 from mnist_estimator._tensorflow import keras, start_devices, tf
 
 LARGEST_SEED = 2**31 - 1
+_MOST_UNITS = 2**31 - 1
 # Rows that one prediction takes at once: the activations stay in the processor's cache.
 _PREDICTION_ROWS = 4096
 
@@ -28,13 +29,14 @@ def layer_sizes(hidden_layer_sizes):
     Raises
     ------
     ValueError
-        If a size is no integer, or less than 1.
+        If a size is no integer, less than 1, or more than TensorFlow counts.
     """
-    sizes = tuple(hidden_layer_sizes)
-    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+    is_list = getattr(hidden_layer_sizes, "ndim", 1) == 1
+    sizes = tuple(hidden_layer_sizes) if is_list else (None,)
+    if not all(isinstance(size, Integral) and 0 < size <= _MOST_UNITS for size in sizes):
         raise ValueError(
-            "The 'hidden_layer_sizes' parameter of KerasMLPClassifier must be a tuple of "
-            f"ints of 1 or more, () for a linear model. Got {hidden_layer_sizes!r} instead."
+            "The 'hidden_layer_sizes' parameter of KerasMLPClassifier must be a tuple of ints from "
+            f"1 to {_MOST_UNITS:,}, () for a linear model. Got {hidden_layer_sizes!r} instead."
         )
     return tuple(int(size) for size in sizes)
 
@@ -65,6 +67,57 @@ def check_known(name, value, registry):
             f"The {name!r} parameter of KerasMLPClassifier must be a name that Keras knows. "
             f"Got {value!r} instead; see keras.io/api/{name}s."
         ) from None
+
+
+def check_activation(activation):
+    """Check that a function can be the activation of hidden units.
+
+    Parameters
+    ----------
+    activation : str or callable
+        What the user gave; names pass.
+
+    Raises
+    ------
+    ValueError
+        If it does not make of a tensor of floats another one of the same shape.
+    """
+    if isinstance(activation, str):
+        return
+    taken = tf.TensorSpec((None, 3), tf.float32)
+    try:
+        graph = tf.function(activation, autograph=False).get_concrete_function(taken)
+        given = graph.structured_outputs
+        found = f"it makes {given} of {taken}"
+        is_right = given.dtype == taken.dtype and given.shape.is_compatible_with(taken.shape)
+    except Exception as error:  # whatever somebody's function raises
+        found, is_right = f"{type(error).__name__}: {error}", False
+    if not is_right:
+        raise ValueError(
+            "The 'activation' parameter of KerasMLPClassifier must be a name that Keras knows, or "
+            "a function of a tensor that gives one of the same shape and dtype. Got "
+            f"{activation!r} instead ({found})."
+        )
+
+
+def check_finite(model):
+    """Check that training came to numbers.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The trained network.
+
+    Raises
+    ------
+    ValueError
+        If a weight is NaN or infinite: the training diverged.
+    """
+    if not all(np.isfinite(weight.numpy()).all() for weight in model.trainable_variables):
+        raise ValueError(
+            "The training diverged: the network's weights are no finite numbers any more. Choose a "
+            "smaller learning_rate, or scale X (and its weights) to values around 1."
+        )
 
 
 def check_float32():

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from mnist_estimator._tensorflow import BaseWrapper, start_devices
+from mnist_estimator._tensorflow import BaseWrapper, start_devices, tf
 
 
 class MethodOrder(type):
@@ -48,6 +48,11 @@ def unchanged_on_failure(estimator):
     estimator : KerasMLPClassifier
         Its attributes are put back, and what training changes in place: the weights and the
         optimizer of its model, and its random number generator.
+
+    Raises
+    ------
+    MemoryError
+        If TensorFlow says that memory does not suffice.
     """
     before = vars(estimator).copy()
     model, rng = before.get("model_"), before.get("_rng")
@@ -56,11 +61,16 @@ def unchanged_on_failure(estimator):
     drawn = None if rng is None else rng.bit_generator.state
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         vars(estimator).clear()
         vars(estimator).update(before)
         for variable, value in zip(state, values, strict=True):
             variable.assign(value)
         if rng is not None:
             rng.bit_generator.state = drawn
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            raise MemoryError(  # noqa: TRY004
+                "The memory does not suffice for the network and its batches: choose smaller "
+                "hidden_layer_sizes or a smaller batch_size."
+            ) from error
         raise

@@ -1,8 +1,14 @@
 """Labels as class indexes, and what a row of each class counts."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.utils import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
+
+from mnist_estimator._validation import no_overflow
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def encode_labels(y, classes):
@@ -30,8 +36,11 @@ def encode_labels(y, classes):
     if classes is None:
         classes, codes = np.unique(y, return_inverse=True)
     else:
-        codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
-        unknown = np.unique(y[classes[codes] != y])
+        try:
+            codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+            unknown = np.unique(y[classes[codes] != y])
+        except TypeError:  # texts among numbers
+            unknown = np.unique(y)
         if len(unknown):
             raise ValueError(
                 f"y has the labels {unknown.tolist()}, which are not among the classes of the "
@@ -43,6 +52,35 @@ def encode_labels(y, classes):
             f"{classes.tolist()}."
         )
     return codes.astype(np.int32), classes
+
+
+def sorted_classes(classes):
+    """Check the classes that a user names in advance.
+
+    Parameters
+    ----------
+    classes : array-like of shape (n_classes,)
+        What the user gave.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        The distinct ones, sorted.
+
+    Raises
+    ------
+    ValueError
+        If they are no list of labels.
+    """
+    try:
+        labels = np.asarray(classes)
+        if labels.ndim == 1 and labels.dtype.kind in "biufUO" and len(unique := np.unique(labels)):
+            return unique
+    except (TypeError, ValueError):  # of different types, or of different lengths
+        pass
+    raise ValueError(
+        f"classes must be a list of labels: integers, strings or booleans. Got {classes!r} instead."
+    )
 
 
 def class_factors(class_weight, classes, codes):
@@ -65,7 +103,7 @@ def class_factors(class_weight, classes, codes):
     Raises
     ------
     ValueError
-        If `class_weight` names a class that is none.
+        If `class_weight` names a class that is none, or a weight is none.
     """
     if class_weight == "balanced":
         present = np.unique(codes)
@@ -78,7 +116,13 @@ def class_factors(class_weight, classes, codes):
             f"class_weight names the classes {sorted(unknown, key=str)}, which y does not "
             f"have. Its classes are {classes.tolist()}."
         )
-    return np.array([class_weight.get(c, 1) for c in classes.tolist()], np.float32)
+    weights = [class_weight.get(label, 1) for label in classes.tolist()]
+    if not all(isinstance(weight, Real) and 0 <= weight <= _FLOAT32_MAX for weight in weights):
+        raise ValueError(
+            "The weights in the 'class_weight' parameter of KerasMLPClassifier must be finite "
+            f"numbers of 0 or more. Got {class_weight!r} instead."
+        )
+    return np.array(weights, np.float32)
 
 
 def row_weights(sample_weight, X):
@@ -101,7 +145,8 @@ def row_weights(sample_weight, X):
     ValueError
         If a weight is negative or not finite, or none is above 0.
     """
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float32, copy=True)
+    with no_overflow("sample_weight"):
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float32, copy=True)
     if weight.min() < 0 or not weight.any():
         raise ValueError(
             "sample_weight must be 0 or more, and above 0 for at least one row. Got values "

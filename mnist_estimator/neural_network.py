@@ -7,8 +7,7 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from mnist_estimator._checkpoint import go_on_from_checkpoint
 from mnist_estimator._epoch_loop import (
@@ -23,6 +22,8 @@ from mnist_estimator._holdout import stratified_holdout
 from mnist_estimator._mlp import (
     LARGEST_SEED,
     build_mlp,
+    check_activation,
+    check_finite,
     check_float32,
     check_known,
     forward,
@@ -30,8 +31,9 @@ from mnist_estimator._mlp import (
 )
 from mnist_estimator._rows import resident_rows
 from mnist_estimator._scikeras import MethodOrder, new_quietly, unchanged_on_failure
-from mnist_estimator._targets import class_factors, encode_labels, row_weights
+from mnist_estimator._targets import class_factors, encode_labels, row_weights, sorted_classes
 from mnist_estimator._tensorflow import KerasClassifier, keras, start_devices
+from mnist_estimator._validation import check_labelled_rows, check_rows
 from mnist_estimator._warm_start import keep_on_course
 from mnist_estimator.training import epoch_graph
 
@@ -213,8 +215,8 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         Raises
         ------
         ValueError
-            If a parameter or an array is not as described. Whatever goes wrong, the classifier
-            is as it was before the call.
+            If a parameter or an array is not as described, or the training diverges. Whatever
+            goes wrong, the classifier is as it was before the call.
         """
         go_on = self.warm_start and hasattr(self, "model_")
         with unchanged_on_failure(self):
@@ -250,7 +252,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         """
         go_on = hasattr(self, "model_")
         if classes is not None:
-            classes = np.unique(classes)
+            classes = sorted_classes(classes)
             if go_on and not np.array_equal(classes, self.classes_):
                 raise ValueError(
                     f"classes={classes} is not the same as on the last call to partial_fit, "
@@ -276,7 +278,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
             One column a class, in the order of `classes_`; each row sums to 1.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float32)
+        X = check_rows(self, X, reset=False)
         return forward(self.model_, X)
 
     def predict(self, X):
@@ -299,8 +301,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         """Train on rows, from new weights or (`go_on`) from those that are there."""
         start_devices()
         sizes = self._check_parameters()
-        X, y = validate_data(self, X, y, dtype=np.float32, reset=not go_on)
-        check_classification_targets(y)
+        X, y = check_labelled_rows(self, X, y, reset=not go_on)
         if go_on:
             classes = self.classes_
         codes, classes = encode_labels(y, classes)
@@ -326,6 +327,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         history = self._train(
             model, architecture, (X, codes, weight, train, validation), partial=partial
         )
+        check_finite(model)
         self.n_iter_, self.n_samples_fit_ = len(history["loss"]), len(train)
         self.history_ = extend_history(self.history_, history) if go_on else history
         self.model_, self.classes_ = model, classes
@@ -385,6 +387,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
         """Check what the declared constraints cannot say; return the layer sizes as a tuple."""
         check_float32()
         check_known("activation", self.activation, keras.activations)
+        check_activation(self.activation)
         check_known("optimizer", self.optimizer, keras.optimizers)
         if self.early_stopping and not self.validation_split:
             raise ValueError(

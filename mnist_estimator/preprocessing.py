@@ -9,9 +9,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnist_estimator._aligned import aligned_empty
+from mnist_estimator._validation import no_overflow
 
 # The grey levels of an 8-bit image run from 0 to 255.
 UINT8_MAX = 255.0
+_SMALLEST, _LARGEST = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 
 
 class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -87,8 +89,16 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X` is empty, has a negative or infinite value, or has the wrong dimensions.
+            If `X` is empty, has a negative or infinite value, or has the wrong dimensions, or
+            if `pixel_max` is no number that float32 holds.
+        TypeError
+            If `X` holds no numbers.
         """
+        if self.pixel_max != "auto" and not _SMALLEST <= self.pixel_max <= _LARGEST:
+            raise ValueError(
+                "The 'pixel_max' parameter of PixelScaler must be 'auto' or a number from "
+                f"{_SMALLEST:g} to {_LARGEST:g}, as float32 holds. Got {self.pixel_max!r} instead."
+            )
         input_shape = np.shape(X)[1:] if hasattr(X, "shape") else np.shape(np.asarray(X))[1:]
         X = self._check_pixels(X, reset=True)
         if self.pixel_max != "auto":
@@ -98,7 +108,7 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         else:
             # fmax passes over NaN. An all-black or all-missing set has no scale: keep it as it is.
             largest = float(np.fmax.reduce(X, axis=None))
-            self.pixel_max_ = largest if largest > 0 else 1.0
+            self.pixel_max_ = largest if largest >= _SMALLEST else 1.0
         self.input_shape_ = tuple(int(side) for side in input_shape)
         return self
 
@@ -119,22 +129,36 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X` has another number of pixels than in `fit`, or a negative or infinite value.
+            If `X` has another number of pixels than in `fit`, a negative or infinite value, or
+            one that is too large for float32.
         """
         check_is_fitted(self)
         X = self._check_pixels(X, reset=False)
         # The cast happens inside the division, a buffer at a time: no float64 copy of the images.
         scaled = aligned_empty(X.shape)
-        np.divide(X, np.float32(self.pixel_max_), out=scaled, dtype=np.float32, casting="unsafe")
+        divisor = np.float32(self.pixel_max_)
+        try:
+            with np.errstate(over="raise"):
+                np.divide(X, divisor, out=scaled, dtype=np.float32, casting="unsafe")
+        except FloatingPointError as error:
+            raise ValueError(
+                f"Input X contains a value that divided by pixel_max_, {divisor:g}, is too large "
+                "for float32."
+            ) from error
         if self.clip:
             np.minimum(scaled, np.float32(1), out=scaled)
         return scaled
 
     def _check_pixels(self, X, *, reset):
         """Return `X` as a validated flat array in its own dtype."""
-        if getattr(X, "ndim", 2) > 2 or (isinstance(X, list) and np.ndim(X) > 2):
+        if isinstance(X, list):
+            X = np.asarray(X)
+        if getattr(X, "ndim", 2) > 2:
             X = flatten_images(np.asarray(X))
-        pixels = check_array(X, ensure_all_finite="allow-nan", estimator=self, input_name="X")
+        with no_overflow("X"):
+            pixels = check_array(X, ensure_all_finite="allow-nan", estimator=self, input_name="X")
+        if pixels.dtype.kind not in "buif":
+            raise TypeError(f"X is of dtype {pixels.dtype}; expected grey levels as numbers.")
         if pixels.dtype.kind not in "ub":
             smallest = np.fmin.reduce(pixels, axis=None)
             if smallest < 0:
@@ -143,6 +167,8 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                     f"{smallest:g}. Grey levels start at 0 (black or paper, whichever the images "
                     "use); shift or clip the images first."
                 )
+        if pixels.dtype.kind == "f" and float(np.fmax.reduce(pixels, axis=None)) > _LARGEST:
+            raise ValueError("Input X contains a value too large for dtype('float32').")
         # Last, because it notes names and number of the features: a `fit` that fails notes none.
         validate_data(self, X, reset=reset, skip_check_array=True)
         return pixels

@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from mnist_estimator import KerasMLPClassifier
+from mnist_estimator import KerasMLPClassifier, neural_network
 
 rng = np.random.default_rng(0)
 X = rng.random((40, 5), np.float32)
@@ -58,6 +59,7 @@ BAD_DATA = {
     "dicts": (np.full((40, 5), {}, object), y, TypeError, "float"),
     "complex": (X * 1j, y, ValueError, "Complex data not supported"),
     "sparse X": (sparse.csr_matrix(X), y, TypeError, "Sparse data was passed"),
+    "labels of two kinds": (X, ["a", None] * 20, TypeError, r"one kind.*\['NoneType', 'str'\]"),
     "no y": (X, None, ValueError, "y"),
     "NaN in y": (X, np.where(y == 1, np.nan, y), ValueError, "y contains NaN"),
     "continuous y": (X, y + 0.5, ValueError, "Unknown label type: continuous"),
@@ -95,8 +97,8 @@ def test_a_single_class_is_fine_where_the_others_are_known(mlp, n):
 
 BAD_PARAMETERS = {
     "dropout": [1, 1.0, -0.1, "a", None],
-    "hidden_layer_sizes": [(0,), (8, -1), (8.0,), 8, "ab", None, ("8",)],
-    "activation": ["rely", 3],
+    "hidden_layer_sizes": [(0,), (8, -1), (8.0,), 8, "ab", None, ("8",), np.array(8), (2**31,)],
+    "activation": ["rely", 3, len, np.tanh, lambda: None, lambda x: x[:, 0], lambda x: None],
     "optimizer": ["adamm", 3],
     "learning_rate": [0, -1, "a"],
     "batch_size": [0, 1.5],
@@ -104,7 +106,7 @@ BAD_PARAMETERS = {
     "validation_split": [1, 1.0, -0.1],
     "early_stopping": ["yes"],
     "n_iter_no_change": [0],
-    "class_weight": ["balance", 3],
+    "class_weight": ["balance", 3, *({0: w} for w in (-1, np.nan, np.inf, 1e39, None, "a", [1]))],
     "warm_start": ["yes"],
     "callbacks": ["stop", 3, [3], [keras.callbacks.EarlyStopping]],
     "random_state": ["a", -1],
@@ -118,11 +120,60 @@ BAD_PARAMETERS = {
 )
 def test_bad_parameters_are_named(mlp, name, value):
     mlp.set_params(**{name: value})
-    with pytest.raises((ValueError, TypeError), match=f"'{name}' parameter of KerasMLP.* must"):
+    message = f"(?s)'{name}' parameter of KerasMLP.* must"
+    with pytest.raises((ValueError, TypeError), match=message):
         mlp.fit(X, y)
     assert state_of(mlp) == ({}, [], None)
     with pytest.raises(NotFittedError):
         mlp.predict(X)
+
+
+def test_training_that_diverges(before):
+    mlp, method = before
+    if method == mlp.fit:
+        mlp.set_params(learning_rate=1e30)
+    state = state_of(mlp)
+    with pytest.raises(ValueError, match=r"training diverged.* smaller learning_rate, or scale X"):
+        method(X if method == mlp.fit else X * 1e38, y)
+    assert state_of(mlp) == state
+
+
+def test_a_network_that_the_memory_does_not_hold(mlp, monkeypatch):
+    def build(*args, **kwargs):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(neural_network, "build_mlp", build)
+    with pytest.raises(MemoryError, match="choose smaller hidden_layer_sizes or a smaller batch"):
+        mlp.fit(X, y)
+    assert state_of(mlp) == ({}, [], None)
+
+
+@pytest.mark.parametrize(
+    "classes", [[], [[0, 1, 2]], 3, "abc", [0, None], ["a", 1, ()], [0, [1]], {0, 1}, [b"a"]]
+)
+def test_classes_that_are_no_list_of_labels(mlp, classes):
+    with pytest.raises(ValueError, match="classes must be a list of labels"):
+        mlp.partial_fit(X, y, classes=classes)
+    assert state_of(mlp) == ({}, [], None)
+
+
+def test_classes_of_another_kind_than_the_labels(mlp):
+    with pytest.raises(ValueError, match=r"labels \[0, 1, 2\], which are not among .*'a', 'b'"):
+        mlp.partial_fit(X, y, classes=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"X": [[10**400, 0]] * 40},
+        {"X": np.full((40, 2), 1e300)},
+        {"sample_weight": [10**400] * 40},
+        {"sample_weight": np.full(40, 1e300)},
+    ],
+)
+def test_numbers_beyond_float32(mlp, arguments):
+    with pytest.raises(ValueError, match=r"(X|sample_weight) .*(too large|infinity)"):
+        mlp.fit(**{"X": X, "y": y, **arguments})
 
 
 def test_early_stopping_needs_rows_to_watch(mlp):

@@ -140,6 +140,19 @@ BAD_X = {
     "text": (np.array([["a", "b"]]), ValueError, "numeric"),
     "objects": (np.array([[1, "b"]], object), ValueError, "could not convert"),
     "complex": (GOOD * 1j, ValueError, "Complex data not supported"),
+    "list of objects": ([[None, "b"]], ValueError, "could not convert"),
+    "dates": (
+        np.zeros((2, 4), "M8[s]"),
+        TypeError,
+        r"datetime64\[s\]; expected grey levels as num",
+    ),
+    "spans": (
+        np.zeros((2, 4), "m8[s]"),
+        TypeError,
+        r"timedelta64\[s\]; expected grey levels as nu",
+    ),
+    "beyond float32": (GOOD * 1e300, ValueError, "too large for dtype..float32"),
+    "beyond float64": ([[10**400] * 4], ValueError, "X holds a number that is too large"),
     "sparse": (sparse.csr_matrix(GOOD), TypeError, "[Ss]parse"),
 }
 
@@ -176,12 +189,23 @@ def test_another_number_of_pixels_is_refused():
 
 
 @pytest.mark.parametrize(
-    "params", [{"pixel_max": 0}, {"pixel_max": -1}, {"pixel_max": "max"}, {"clip": "yes"}]
+    "params",
+    [*({"pixel_max": value} for value in (0, -1, "max", 1e-320, 1e300)), {"clip": "yes"}],
 )
 def test_bad_parameters_are_named(params):
     (name,) = params
     with pytest.raises(ValueError, match=f"'{name}' parameter of PixelScaler must be"):
         PixelScaler(**params).fit(GOOD)
+
+
+def test_a_value_that_is_too_large_only_once_it_is_divided():
+    scaler = PixelScaler(pixel_max=1e-37).fit(GOOD / 1e37)
+    with pytest.raises(ValueError, match="divided by pixel_max_, 1e-37, is too large for float32"):
+        scaler.transform(GOOD * 100)
+
+
+def test_images_that_are_black_to_float32_stay_so():
+    np.testing.assert_array_equal(PixelScaler().fit_transform(GOOD * 1e-320), np.zeros((2, 4)))
 
 
 def test_clone_keeps_the_parameters_alone():

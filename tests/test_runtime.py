@@ -366,6 +366,12 @@ def test_no_file(tmp_path):
         OnnxModel(tmp_path / "nowhere.onnx")
 
 
+@pytest.mark.parametrize("path", [None, 3, ["a.onnx"], object])
+def test_what_is_no_path(path):
+    with pytest.raises(TypeError, match="A model's path must be a str or a path-like object"):
+        OnnxModel(path)
+
+
 def test_a_directory(tmp_path):
     with pytest.raises(ModelFileError, match="it is a directory"):
         OnnxModel(tmp_path)
@@ -469,7 +475,9 @@ def test_providers(content):
     )
 
 
-@pytest.mark.parametrize("providers", [[], ["TeapotExecutionProvider"], "CPUExecutionProvider"])
+@pytest.mark.parametrize(
+    "providers", [[], ["TeapotExecutionProvider"], "CPUExecutionProvider", 3, [3], [()], [{}]]
+)
 def test_providers_that_are_not_there(content, providers):
     with pytest.raises(ValueError, match="The 'providers' parameter must be None or a list of"):
         OnnxModel(content, providers=providers)

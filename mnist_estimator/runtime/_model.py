@@ -79,6 +79,8 @@ class OnnxModel:
     ------
     ModelFileError
         If the file is missing, unreadable, damaged, not one of ours, or not safe to run.
+    TypeError
+        If `path_or_bytes` is neither a path nor bytes.
     ValueError
         If `providers` or `n_threads` is not one that this machine has.
 
@@ -120,9 +122,14 @@ class OnnxModel:
         self._on_processor = wanted == ["CPUExecutionProvider"]
         if isinstance(path_or_bytes, bytes):
             self._source, self._content = "the given bytes", path_or_bytes
-        else:
+        elif isinstance(path_or_bytes, str | os.PathLike):
             self._source = repr(os.fspath(path_or_bytes))
-            self._content = self._read(Path(path_or_bytes))
+            self._content = self._read(Path(os.fsdecode(path_or_bytes)))
+        else:
+            raise TypeError(
+                "A model's path must be a str or a path-like object, or its content be given as "
+                f"bytes. Got {type(path_or_bytes).__name__!r} instead."
+            )
         try:
             checked = FileCheck(self._content)
             self.metadata = parse_metadata(checked.metadata)

@@ -39,8 +39,11 @@ def check_providers(providers: Sequence[Any] | None) -> list[Any]:
     if providers is None:
         return ["CPUExecutionProvider"]
     available = ort.get_available_providers()
-    names = [entry if isinstance(entry, str) else entry[0] for entry in providers]
-    if isinstance(providers, str) or not names or not set(names) <= set(available):
+    try:
+        names = {entry if isinstance(entry, str) else entry[0] for entry in providers}
+    except (TypeError, LookupError):
+        names = set()
+    if isinstance(providers, str) or not names or not names <= set(available):
         raise ValueError(
             f"The 'providers' parameter must be None or a list of names among {available}. "
             f"Got {providers!r} instead."
