@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mnist_estimator._blocks import computed_blocks
 from mnist_estimator._epoch_loop import needs_keras
 from mnist_estimator._files import whole_file
 from mnist_estimator._tensorflow import keras
@@ -50,7 +51,7 @@ def go_on_from_checkpoint(mlp, model, rows, callbacks, epochs):
         number generator is put where the last run ended.
     model : keras.Model
         The network at the start of the fit. Its weights and its optimizer are changed likewise.
-    rows : sequence of ndarray
+    rows : sequence of ndarray or dask array
         All that the fit learns from.
     callbacks : list of keras.callbacks.Callback
         The one that saves is appended.
@@ -195,8 +196,10 @@ def _fingerprint(facts, arrays):
     described = json.dumps(facts, sort_keys=True, default=_describe)
     digest = hashlib.sha256(described.encode())
     for array in arrays:
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
+        # In which blocks the rows come decides how they are shuffled.
+        digest.update(f"{array.dtype.str}{array.shape}{getattr(array, 'chunks', '')}".encode())
+        for block in computed_blocks(array):
+            digest.update(np.ascontiguousarray(block))
     return digest.hexdigest()[:32]
 
 

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from mnist_estimator._blocks import is_dask
 from mnist_estimator._tensorflow import keras, tensorflow_random_state
 
 _BATCH_HOOKS = [
@@ -200,6 +201,12 @@ def train_by_keras(model, X, y, weight, train, validation, *, epochs, batch_size
     history : dict of str to list of float
         One figure an epoch.
     """
+    if is_dask(X):
+        raise ValueError(
+            "A dask array is streamed by the compiled epoch only: callbacks that are called at "
+            "batches and keras.optimizers.LossScaleOptimizer need rows in memory. Leave them out, "
+            "or pass X.compute()."
+        )
     held_out = (X[validation], y[validation], weight[validation]) if len(validation) else None
     with tensorflow_random_state(int(rng.integers(2**31))):
         fitted = model.fit(

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
+
+from mnist_estimator._blocks import is_dask, row_blocks
 
 
 @contextmanager
@@ -38,21 +40,32 @@ def check_rows(estimator, X, *, reset):
     ----------
     estimator : estimator
         Whose rows they are; it notes or compares the features.
-    X : array-like of shape (n_rows, n_features)
+    X : array-like or dask array of shape (n_rows, n_features)
         The rows.
     reset : bool
         Whether the features are noted, or compared with those noted before.
 
     Returns
     -------
-    X : ndarray of float32, shape (n_rows, n_features)
-        Finite numbers.
+    X : ndarray of float32 or dask array, shape (n_rows, n_features)
+        Finite numbers; or blocks of whole rows of numbers, which are still to be checked.
 
     Raises
     ------
     ValueError, TypeError
         If they are anything else.
     """
+    if is_dask(X):
+        X = row_blocks(X)
+        if X.ndim != 2:
+            raise ValueError(
+                f"Found array with dim {X.ndim}, while dim 2 is required: a dask array of shape "
+                f"{X.shape}. A PixelScaler makes flat rows of images."
+            )
+        if X.dtype.kind not in "buif":
+            raise ValueError(f"Expected a dask array of numbers, got one of dtype {X.dtype}.")
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return X
     with no_overflow("X"):
         return validate_data(estimator, X, reset=reset, dtype=np.float32)
 
@@ -64,17 +77,17 @@ def check_labelled_rows(estimator, X, y, *, reset):
     ----------
     estimator : estimator
         Whose rows they are; it notes or compares the features.
-    X : array-like of shape (n_rows, n_features)
+    X : array-like or dask array of shape (n_rows, n_features)
         The rows.
-    y : array-like of shape (n_rows,)
+    y : array-like or dask array of shape (n_rows,)
         The labels.
     reset : bool
         Whether the features are noted, or compared with those noted before.
 
     Returns
     -------
-    X : ndarray of float32, shape (n_rows, n_features)
-        Finite numbers.
+    X : ndarray of float32 or dask array, shape (n_rows, n_features)
+        Finite numbers; or blocks of whole rows of numbers, which are still to be checked.
     y : ndarray of shape (n_rows,)
         Labels that can be sorted.
 
@@ -84,7 +97,13 @@ def check_labelled_rows(estimator, X, y, *, reset):
         If they are anything else.
     """
     with no_overflow("X or y"):
-        X, y = validate_data(estimator, X, y, dtype=np.float32, reset=reset)
+        if is_dask(X):
+            X = check_rows(estimator, X, reset=reset)
+            y = y.compute() if is_dask(y) else y
+            y = validate_data(estimator, X="no_validation", y=y)
+            check_consistent_length(X, y)
+        else:
+            X, y = validate_data(estimator, X, y, dtype=np.float32, reset=reset)
         try:
             check_classification_targets(y)
         except TypeError as error:

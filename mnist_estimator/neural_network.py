@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from mnist_estimator._blocks import BlockwiseScore, is_dask, map_rows, most_likely
 from mnist_estimator._checkpoint import go_on_from_checkpoint
 from mnist_estimator._epoch_loop import (
     EpochPrinter,
@@ -29,8 +30,8 @@ from mnist_estimator._mlp import (
     forward,
     layer_sizes,
 )
-from mnist_estimator._rows import resident_rows
 from mnist_estimator._scikeras import MethodOrder, new_quietly, unchanged_on_failure
+from mnist_estimator._streaming import graph_and_rows
 from mnist_estimator._targets import class_factors, encode_labels, row_weights, sorted_classes
 from mnist_estimator._tensorflow import KerasClassifier, keras, start_devices
 from mnist_estimator._validation import check_labelled_rows, check_rows
@@ -38,7 +39,7 @@ from mnist_estimator._warm_start import keep_on_course
 from mnist_estimator.training import epoch_graph
 
 
-class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
+class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder):
     """A multilayer perceptron classifier: SciKeras' `KerasClassifier`, trained as one graph.
 
     It minimises the cross-entropy of a softmax output by minibatch gradient descent. Each epoch
@@ -200,8 +201,8 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Features, best between 0 and 1; used as float32.
+        X : array-like or dask array of shape (n_samples, n_features)
+            Features, best between 0 and 1; used as float32. A dask array is streamed.
         y : array-like of shape (n_samples,)
             Labels: integers, strings or booleans, of two classes or more.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -269,16 +270,18 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask array of shape (n_samples, n_features)
             Features, scaled as in `fit`.
 
         Returns
         -------
         probabilities : ndarray of float32, shape (n_samples, n_classes)
-            One column a class, in the order of `classes_`; each row sums to 1.
+            One column a class, in the order of `classes_`; each row sums to 1. Lazy where `X` is.
         """
         check_is_fitted(self)
         X = check_rows(self, X, reset=False)
+        if is_dask(X):
+            return map_rows(X, self.predict_proba, np.float32, len(self.classes_))
         return forward(self.model_, X)
 
     def predict(self, X):
@@ -286,16 +289,15 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or dask array of shape (n_samples, n_features)
             Features, scaled as in `fit`.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            The class of the largest probability, in the dtype of `classes_`.
+            The class of the largest probability, in the dtype of `classes_`. Lazy where `X` is.
         """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
+        return most_likely(self.predict_proba(X), self.classes_)
 
     def _fit_rows(self, X, y, sample_weight, *, go_on, classes=None, partial=False):
         """Train on rows, from new weights or (`go_on`) from those that are there."""
@@ -356,7 +358,7 @@ class KerasMLPClassifier(KerasClassifier, metaclass=MethodOrder):
             self.batch_size,
             self.dropout > 0,
         )
-        rows = resident_rows(X, codes, weight)
+        graph, rows = graph_and_rows(graph, X, codes, weight, self.batch_size)
         return train_by_graph(
             *(graph, model, rows, train, validation),
             dropout=self.dropout,

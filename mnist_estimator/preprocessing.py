@@ -1,5 +1,6 @@
 """PixelScaler: grey levels of any image shape become float32 rows in [0, 1]."""
 
+import copy
 from numbers import Real
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnist_estimator._aligned import aligned_empty
+from mnist_estimator._blocks import computed_blocks, is_dask, map_rows, row_blocks
 from mnist_estimator._validation import no_overflow
 
 # The grey levels of an 8-bit image run from 0 to 255.
@@ -75,9 +77,10 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
-                (n_samples, height, width, 1)
-            Grey levels, 0 or more, of any numeric dtype; NaN where a pixel is missing.
+        X : array-like or dask array of shape (n_samples, n_features), \
+                (n_samples, height, width) or (n_samples, height, width, 1)
+            Grey levels, 0 or more, of any numeric dtype; NaN where a pixel is missing. A dask
+            array is gone through only where `pixel_max` is "auto" and its dtype is not uint8.
         y : None
             Ignored.
 
@@ -99,17 +102,21 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 "The 'pixel_max' parameter of PixelScaler must be 'auto' or a number from "
                 f"{_SMALLEST:g} to {_LARGEST:g}, as float32 holds. Got {self.pixel_max!r} instead."
             )
-        input_shape = np.shape(X)[1:] if hasattr(X, "shape") else np.shape(np.asarray(X))[1:]
-        X = self._check_pixels(X, reset=True)
+        rows = _flat(X)
+        pixels = self._check_pixels(rows)
         if self.pixel_max != "auto":
-            self.pixel_max_ = float(self.pixel_max)
-        elif X.dtype == np.uint8:
-            self.pixel_max_ = UINT8_MAX
+            pixel_max = float(self.pixel_max)
+        elif pixels.dtype == np.uint8:
+            pixel_max = UINT8_MAX
         else:
-            # fmax passes over NaN. An all-black or all-missing set has no scale: keep it as it is.
-            largest = float(np.fmax.reduce(X, axis=None))
-            self.pixel_max_ = largest if largest >= _SMALLEST else 1.0
-        self.input_shape_ = tuple(int(side) for side in input_shape)
+            # An all-black or all-missing set has no scale: keep it as it is.
+            largest = self._largest(pixels)
+            pixel_max = largest if largest >= _SMALLEST else 1.0
+        # Last, because it notes names and number of the features: a `fit` that fails notes none.
+        validate_data(self, rows, reset=True, skip_check_array=True)
+        self.pixel_max_ = pixel_max
+        images = X if hasattr(X, "shape") else np.asarray(X)
+        self.input_shape_ = tuple(int(side) for side in images.shape[1:])
         return self
 
     def transform(self, X):
@@ -117,14 +124,16 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
-                (n_samples, height, width, 1)
+        X : array-like or dask array of shape (n_samples, n_features), \
+                (n_samples, height, width) or (n_samples, height, width, 1)
             Grey levels, 0 or more.
 
         Returns
         -------
         X_scaled : ndarray of float32, shape (n_samples, n_features)
-            Ink between 0 and 1 (above 1 where `X` exceeds `pixel_max_` and `clip` is False).
+            Ink between 0 and 1 (above 1 where `X` exceeds `pixel_max_` and `clip` is False). Of a
+            dask array another one, which is computed when it is asked for; blocks of more than
+            8 MiB are split.
 
         Raises
         ------
@@ -133,13 +142,19 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             one that is too large for float32.
         """
         check_is_fitted(self)
-        X = self._check_pixels(X, reset=False)
+        X = _flat(X)
+        pixels = self._check_pixels(X)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        if is_dask(X):
+            # A copy, so that another `fit` changes nothing that is still to be computed.
+            scale = copy.copy(self).transform
+            return map_rows(X, scale, np.float32, self.n_features_in_, split=True)
         # The cast happens inside the division, a buffer at a time: no float64 copy of the images.
-        scaled = aligned_empty(X.shape)
+        scaled = aligned_empty(pixels.shape)
         divisor = np.float32(self.pixel_max_)
         try:
             with np.errstate(over="raise"):
-                np.divide(X, divisor, out=scaled, dtype=np.float32, casting="unsafe")
+                np.divide(pixels, divisor, out=scaled, dtype=np.float32, casting="unsafe")
         except FloatingPointError as error:
             raise ValueError(
                 f"Input X contains a value that divided by pixel_max_, {divisor:g}, is too large "
@@ -149,16 +164,19 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             np.minimum(scaled, np.float32(1), out=scaled)
         return scaled
 
-    def _check_pixels(self, X, *, reset):
-        """Return `X` as a validated flat array in its own dtype."""
-        if isinstance(X, list):
-            X = np.asarray(X)
-        if getattr(X, "ndim", 2) > 2:
-            X = flatten_images(np.asarray(X))
-        with no_overflow("X"):
-            pixels = check_array(X, ensure_all_finite="allow-nan", estimator=self, input_name="X")
+    def _check_pixels(self, X):
+        """Return flat `X` as a validated array in its own dtype; a dask array's values wait."""
+        if is_dask(X):
+            pixels = X
+        else:
+            with no_overflow("X"):
+                pixels = check_array(
+                    X, ensure_all_finite="allow-nan", estimator=self, input_name="X"
+                )
         if pixels.dtype.kind not in "buif":
             raise TypeError(f"X is of dtype {pixels.dtype}; expected grey levels as numbers.")
+        if is_dask(X):
+            return pixels
         if pixels.dtype.kind not in "ub":
             smallest = np.fmin.reduce(pixels, axis=None)
             if smallest < 0:
@@ -169,9 +187,13 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 )
         if pixels.dtype.kind == "f" and float(np.fmax.reduce(pixels, axis=None)) > _LARGEST:
             raise ValueError("Input X contains a value too large for dtype('float32').")
-        # Last, because it notes names and number of the features: a `fit` that fails notes none.
-        validate_data(self, X, reset=reset, skip_check_array=True)
         return pixels
+
+    def _largest(self, pixels):
+        """Return the largest grey level, passing over NaN."""
+        if is_dask(pixels):
+            pixels = [self._largest(self._check_pixels(block)) for block in computed_blocks(pixels)]
+        return float(np.fmax.reduce(pixels, axis=None))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -182,17 +204,27 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
+def _flat(X):
+    """Return images as flat rows, and rows as they are."""
+    if is_dask(X):
+        X = row_blocks(X)
+    elif isinstance(X, list) or getattr(X, "ndim", 2) > 2:
+        X = np.asarray(X)
+    return flatten_images(X) if getattr(X, "ndim", 2) > 2 else X
+
+
 def flatten_images(images):
     """Return images as flat rows.
 
     Parameters
     ----------
-    images : ndarray of shape (n_samples, height, width) or (n_samples, height, width, 1)
+    images : ndarray or dask array of shape (n_samples, height, width) or \
+            (n_samples, height, width, 1)
         Images of one channel.
 
     Returns
     -------
-    rows : ndarray of shape (n_samples, height * width)
+    rows : ndarray or dask array of shape (n_samples, height * width)
         The same pixels, row by row; a view where the memory layout allows it.
 
     Raises
