@@ -12,8 +12,9 @@ tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
 foreign = {top for top in tops if top != "mnist_estimator" and not top.endswith(".dist-info")}
 if foreign:
     sys.exit(f"the wheel holds more than the package: {sorted(foreign)}")
-if "mnist_estimator/py.typed" not in zipfile.ZipFile(wheel).namelist():
-    sys.exit("the wheel lacks py.typed")
+for needed in ("py.typed", "playground/page/index.html"):
+    if f"mnist_estimator/{needed}" not in zipfile.ZipFile(wheel).namelist():
+        sys.exit(f"the wheel lacks {needed}")
 
 with tarfile.open(sdist) as archive:
     parts = {name.split("/")[1] for name in archive.getnames() if "/" in name}

@@ -38,7 +38,7 @@ extensions = [
     "myst_parser",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "benchmarks/results", "examples"]
+exclude_patterns = ["_build", "benchmarks/results", "examples", "playground/node_modules"]
 templates_path = ["_templates"]
 
 # What stands in single backticks in a docstring is a link where this package or an inventory has
@@ -99,7 +99,7 @@ html_theme_options = {
     "footer_end": ["theme-version"],
 }
 # Pages without pages below them have nothing to show at the side.
-_SINGLE_PAGES = "changelog cli deploy install quickstart training trust user_guide"
+_SINGLE_PAGES = "changelog cli deploy install playground/index quickstart training trust user_guide"
 html_sidebars = {page: [] for page in ("under_the_hood/index", *_SINGLE_PAGES.split())}
 html_sidebars["gallery/*"] = []  # programs need the width
 toc_object_entries_show_parents = "hide"
@@ -163,6 +163,26 @@ def picture_report(app):
         logger.warning("%s", error)
 
 
+def make_playground(app):
+    """Put the page to draw on together, with the network of the report, and take pictures of it."""
+    if app.builder.format != "html" or not has_mnist:
+        return
+    import _playground
+    from _screenshots import NoBrowserError
+
+    try:
+        files = _playground.site(HERE / "_build" / "report" / "digits.onnx")
+        _playground.picture(files)
+    except (_playground.NoRuntimeError, NoBrowserError) as error:
+        logger.warning("The playground is left out: %s", error)
+        return
+    app.tags.add("playground")
+    app.connect(
+        "build-finished",
+        lambda app, error: _playground.write(files, Path(app.outdir) / "playground" / "page"),
+    )
+
+
 def repair_backlinks(app, pagename, templatename, context, doctree):
     """Lead from the source back to the reference, also where a module's names have two homes.
 
@@ -179,4 +199,5 @@ def setup(app):
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.connect("autodoc-process-docstring", escape_shapes, priority=400)
     app.connect("builder-inited", picture_report)
+    app.connect("builder-inited", make_playground)
     app.connect("html-page-context", repair_backlinks)

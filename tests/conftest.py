@@ -1,10 +1,21 @@
 """Fixtures that every test may use."""
 
 import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+
+PLAYGROUND_DOCS = Path(__file__).parents[1] / "docs" / "playground"
+# How npm says that it could not reach its registry.
+UNREACHABLE = re.compile(
+    r"\b(EAI_AGAIN|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|ERR_SOCKET_TIMEOUT"
+    r"|ETIMEDOUT|FETCH_ERROR)\b"
+)
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +39,25 @@ def digits():
     X.setflags(write=False)
     y.setflags(write=False)
     return X, y
+
+
+@pytest.fixture(scope="session")
+def node_project(tmp_path_factory):
+    """A folder with the ``node_modules`` of the docs' lock file; skips where it cannot be had."""
+    npm = shutil.which("npm")
+    if not npm or not shutil.which("node"):
+        pytest.skip("needs Node and npm")
+    folder = tmp_path_factory.mktemp("node_project")
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(PLAYGROUND_DOCS / name, folder)
+    install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    install += ["--fetch-retries=1", "--fetch-timeout=60000"]
+    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode and UNREACHABLE.search(done.stderr):
+        pytest.skip("needs onnxruntime-web from the npm registry, which does not answer")
+    assert done.returncode == 0, done.stderr
+    yield folder
+    shutil.rmtree(folder)  # 130 MB
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from mnist_estimator.cli import _evaluate, _info, _predict, _search, _train
+from mnist_estimator.cli import _evaluate, _info, _playground, _predict, _search, _train
 from mnist_estimator.cli._group import OneLineErrors
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for command in (
     _predict.predict,
     _info.info,
     _search.search,
+    _playground.playground,
 ):
     app.command()(command)
 

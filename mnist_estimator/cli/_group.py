@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from mnist_estimator.cli._output import describe_error
+from mnist_estimator.cli._output import describe_error, printable
 from mnist_estimator.exceptions import MnistEstimatorError
 
 PROGRAM = "mnist-estimator"
@@ -17,6 +17,8 @@ USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 OUTPUT_CLOSED = 1  # as typer and rich exit in that case
 
+# What COLUMNS may say. Rich prints nothing in a width of 0, and pads lines to a huge one.
+_NARROWEST, _WIDEST = 40, 1000
 _OUT_OF_MEMORY = "ResourceExhaustedError"
 # Newer releases of typer bring their own copy of click, so that its classes have no other name.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
@@ -33,6 +35,9 @@ class OneLineErrors(TyperGroup):
     ) -> None:
         """Parse the arguments, run the command, and exit with its code."""
         args = list(sys.argv[1:] if args is None else args)
+        columns = os.environ.get("COLUMNS", "")
+        if columns.isdecimal() and not _NARROWEST <= int(columns) <= _WIDEST:
+            del os.environ["COLUMNS"]
         extra |= {"standalone_mode": False, "obj": shlex.join([PROGRAM, *args])}
         try:
             code = super().main(args, PROGRAM, **extra)
@@ -66,5 +71,5 @@ class OneLineErrors(TyperGroup):
 
 def _fail(message: str, code: int) -> int:
     """Print a message, in one line; return the exit code."""
-    typer.echo(f"{PROGRAM}: {' '.join(message.split())}", err=True)
+    typer.echo(f"{PROGRAM}: {printable(' '.join(message.split()))}", err=True)
     return code

@@ -176,10 +176,10 @@ def _choose_folder(
 ) -> tuple[Path, bool]:
     """Return the folder that holds the files, and whether missing ones may be put there."""
     if data_home is not None:
-        return Path(data_home).expanduser(), download_if_missing
+        return _folder(data_home), download_if_missing
     if variable := os.environ.get(DATA_VARIABLE):
         # Somebody says that the data is there: where it is not, that is an error.
-        folder = Path(variable).expanduser()
+        folder = _folder(variable)
         if not folder.is_dir():
             raise DatasetError(
                 f"The environment variable {DATA_VARIABLE} names {folder}, which is not a folder. "
@@ -187,6 +187,12 @@ def _choose_folder(
             )
         return folder, False
     return Path(pooch.os_cache("mnist_estimator")), download_if_missing
+
+
+def _folder(name: str | PathLike[str]) -> Path:
+    """Return the folder of a name, which may start with a tilde."""
+    # Unlike Path.expanduser it leaves the tilde where nobody has that home.
+    return Path(os.path.expanduser(name))  # noqa: PTH111
 
 
 def _load(file: RemoteFile, folder: Path, may_download: bool) -> np.ndarray:

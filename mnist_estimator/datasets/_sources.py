@@ -1,5 +1,6 @@
 """The data sets that the command line trains on, each as a train and a test part."""
 
+import os
 from os import PathLike
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def load_image_data(
         return X_train, y_train, X_test, y_test
     if source == "mnist":
         options = {}
-    elif Path(source).expanduser().is_dir():
+    elif Path(os.path.expanduser(source)).is_dir():  # noqa: PTH111
         options = {"data_home": source, "download_if_missing": False}
     else:
         raise DatasetError(

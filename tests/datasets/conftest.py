@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mnist_estimator.datasets import _mnist, _remote
+from mnist_estimator import _download
+from mnist_estimator.datasets import _mnist
 from mnist_estimator.datasets._remote import RemoteFile
 
 
@@ -44,7 +45,7 @@ def published(monkeypatch, tmp_path, to_idx):
     monkeypatch.setattr(_mnist, "_FILES", files)
     monkeypatch.setattr(_mnist, "_MIRRORS", ())
     monkeypatch.setattr(_mnist.pooch, "os_cache", lambda project: tmp_path / "cache" / project)
-    monkeypatch.setattr(_remote, "_PAUSE", 0)
+    monkeypatch.setattr(_download, "_PAUSE", 0)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("MNIST_ESTIMATOR_DATA", raising=False)
     return SimpleNamespace(

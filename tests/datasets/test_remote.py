@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from mnist_estimator import _download
 from mnist_estimator.datasets import _remote
 from mnist_estimator.datasets._remote import download_file, read_file
 from mnist_estimator.exceptions import DatasetError
@@ -134,7 +135,7 @@ BROKEN = [
 def test_broken_download_leaves_nothing_and_says_why(
     serve, monkeypatch, tmp_path, file, answer, reason
 ):
-    monkeypatch.setattr(_remote, "_TIMEOUT", (5, 0.1))
+    monkeypatch.setattr(_download, "_TIMEOUT", (5, 0.1))
     with pytest.raises(DatasetError, match=rf"train-images could not be .*127.0.0.1:.*({reason})"):
         download_file(file, tmp_path, [serve(answer)])
     assert list(tmp_path.iterdir()) == []
@@ -145,7 +146,7 @@ def test_broken_download_leaves_nothing_and_says_why(
 def test_the_next_mirror_steps_in(
     serve, serve_published, monkeypatch, tmp_path, file, images, answer
 ):
-    monkeypatch.setattr(_remote, "_TIMEOUT", (5, 0.1))
+    monkeypatch.setattr(_download, "_TIMEOUT", (5, 0.1))
     values = download_file(file, tmp_path, [serve(answer), serve(serve_published)])
     np.testing.assert_array_equal(values, images)
     assert [path.name for path in tmp_path.iterdir()] == ["train-images.gz"]
@@ -162,7 +163,7 @@ def test_a_mirror_that_fails_once_is_tried_again(serve, serve_published, tmp_pat
 
 
 def test_a_server_that_trickles_is_given_up(serve, serve_published, monkeypatch, tmp_path, file):
-    monkeypatch.setattr(_remote, "_MAX_DURATION", -1)
+    monkeypatch.setattr(_download, "_MAX_DURATION", -1)
     with pytest.raises(DatasetError, match="sends too slowly"):
         download_file(file, tmp_path, [serve(serve_published)])
     assert list(tmp_path.iterdir()) == []

@@ -60,6 +60,7 @@ def test_a_folder_with_another_data_set(published, fill, tmp_path, to_idx):
         load_image_data(folder)
 
 
-def test_neither_a_name_nor_a_folder(tmp_path):
-    with pytest.raises(DatasetError, match="No data at 'minst': expected 'mnist', 'digits'"):
-        load_image_data("minst")
+@pytest.mark.parametrize("source", ["minst", "~nosuchuser/mnist", "a\nb", "x" * 200])
+def test_neither_a_name_nor_a_folder(source):
+    with pytest.raises(DatasetError, match=r"No data at '.*': expected 'mnist', 'digits'"):
+        load_image_data(source)

@@ -83,7 +83,7 @@ class Check:
     def mutate(self, data, max_size, seed, mutate_bytes):
         """Change fields of a model that is one, and bytes of anything else."""
         rng = random.Random(seed)
-        if rng.random() < 0.6:
+        if rng.random() < 0.3:
             return mutate_bytes(data, max_size)
         from google.protobuf.message import DecodeError
         from onnx import ModelProto
@@ -260,7 +260,13 @@ def main():
     arguments = [
         *(f"-runs={options.runs}", f"-seed={options.seed + 1}", "-max_len=8192"),
         # For what never ends: our own limit is of processor time, and stops the rest.
-        *("-timeout=120", "-rss_limit_mb=0", f"-artifact_prefix={folder}/", "-verbosity=0"),
+        *(
+            "-timeout=120",
+            "-rss_limit_mb=0",
+            "-mutate_depth=1",
+            f"-artifact_prefix={folder}/",
+            "-verbosity=0",
+        ),
     ]
     hooks = {}
     if hasattr(kind, "mutate"):
