@@ -58,6 +58,8 @@ numpydoc_attributes_as_param_list = True
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
+# The programs print plain lines also where the build is watched on a terminal.
+os.environ["TTY_COMPATIBLE"] = "0"
 try:
     fetch_mnist(download_if_missing=False)
     has_mnist = True

@@ -1,7 +1,6 @@
 """Train for some epochs, calling Keras callbacks: by the compiled graph or by `Model.fit`."""
 
 import math
-import time
 
 import numpy as np
 
@@ -13,23 +12,6 @@ _BATCH_HOOKS = [
     for phase in ("", "train_", "test_", "predict_")
     for moment in ("begin", "end")
 ]
-
-
-class EpochPrinter(keras.callbacks.Callback):
-    """Print a plain line an epoch: its figures, its rate and the time left."""
-
-    def on_train_begin(self, logs=None):
-        self._start = time.perf_counter()
-        self._resumed = self.params.get("initial_epoch", 0)
-        if self._resumed:
-            print(f"going on after epoch {self._resumed}/{self.params['epochs']}")
-
-    def on_epoch_end(self, epoch, logs=None):
-        epochs, done = self.params["epochs"], epoch + 1
-        pace = (time.perf_counter() - self._start) / (done - self._resumed)
-        figures = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
-        left = pace * (epochs - done)
-        print(f"epoch {done}/{epochs}: {figures} ({pace:.2f} s/epoch, {left:.0f} s left)")
 
 
 def as_callbacks(callbacks):

@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 from mnist_estimator._blocks import BlockwiseScore, is_dask, map_rows, most_likely
 from mnist_estimator._checkpoint import go_on_from_checkpoint
 from mnist_estimator._epoch_loop import (
-    EpochPrinter,
     as_callbacks,
     extend_history,
     needs_keras,
@@ -30,6 +29,7 @@ from mnist_estimator._mlp import (
     forward,
     layer_sizes,
 )
+from mnist_estimator._progress import epoch_progress
 from mnist_estimator._scikeras import MethodOrder, new_quietly, unchanged_on_failure
 from mnist_estimator._streaming import graph_and_rows
 from mnist_estimator._targets import class_factors, encode_labels, row_weights, sorted_classes
@@ -89,7 +89,8 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         Start weights, held-out rows, the order of the rows and dropout. The same number on the
         same data and machine gives the same weights to the bit.
     verbose : int, default=0
-        1 prints a line an epoch.
+        1 shows a line an epoch, and the time left: in a live bar on a terminal, and in a notebook
+        that has ipywidgets.
 
     Attributes
     ----------
@@ -326,15 +327,15 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
 
         architecture = (X.shape[1], len(classes), sizes)
         model = self.model_ if go_on else self._build(architecture, self._rng, self.optimizer)
-        history = self._train(
-            model, architecture, (X, codes, weight, train, validation), partial=partial
-        )
+        data = (X, codes, weight, train, validation)
+        with epoch_progress(self.verbose) as watchers:
+            history = self._train(model, architecture, data, watchers, partial=partial)
         check_finite(model)
         self.n_iter_, self.n_samples_fit_ = len(history["loss"]), len(train)
         self.history_ = extend_history(self.history_, history) if go_on else history
         self.model_, self.classes_ = model, classes
 
-    def _train(self, model, architecture, data, *, partial):
+    def _train(self, model, architecture, data, watchers, *, partial):
         """Train `model` in place by the loop that the callbacks allow; return the history."""
         X, codes, weight, train, validation = data
         epochs, history = 1 if partial else self.epochs, {}
@@ -344,8 +345,7 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
                 "val_loss", patience=self.n_iter_no_change, restore_best_weights=True
             )
             callbacks.append(stopper)
-        if self.verbose:
-            callbacks.append(EpochPrinter())
+        callbacks += watchers
         if self.checkpoint is not None and not partial:
             history, epochs = go_on_from_checkpoint(self, model, data, callbacks, epochs)
         common = {"epochs": epochs, "rng": self._rng, "callbacks": callbacks}

@@ -170,17 +170,6 @@ def test_a_callback_may_stop_training_and_use_the_model(mlp, data):
     assert losses[0] > 0
 
 
-def test_verbose_prints_a_line_an_epoch(mlp, data, capsys):
-    fit(mlp, data, verbose=1)
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("epoch 1/2: ")
-    assert second.startswith("epoch 2/2: ")
-    for name in ("accuracy", "loss", "val_loss", "val_accuracy", "s/epoch"):
-        assert name in second
-    fit(mlp, data)
-    assert capsys.readouterr().out == ""
-
-
 def test_histories_stay_aligned():
     earlier = {"loss": [3.0, 2.0], "val_loss": [4.0, 3.0]}
     history = extend_history(earlier, {"loss": [1.0]})

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from mnist_estimator._files import whole_file
@@ -179,16 +178,10 @@ def _progress(
     console: Console, candidates: "Sequence[Candidate]", cv: int
 ) -> "Iterator[Callable[[Candidate], None]]":
     """Yield what is to be called after each fit; it prints a line for each network that is done."""
+    from mnist_estimator._progress import progress_bar
+
     n_fits, start = len(candidates) * cv, time.perf_counter()
-    bar = Progress(
-        TextColumn("{task.completed}/{task.total} fits"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[state]}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    bar = progress_bar("fits", console)
 
     def on_fit(candidate: "Candidate") -> None:
         done = [each for each in candidates if len(each.accuracies) == cv]

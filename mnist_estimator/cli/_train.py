@@ -6,7 +6,6 @@ from shlex import quote
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from mnist_estimator.cli._options import (
     DATA_HELP,
@@ -85,8 +84,10 @@ def run(data: str, params: dict[str, Any], out: Path, report: Path | None, comma
     pipe = make_mnist_pipeline(**params).set_params(scale__pixel_max=int(X_train.max()))
     console.print(f"Training on {len(X_train):,} images of {X_train.shape[1]} pixels.")
     start = time.perf_counter()
-    _fit(pipe, X_train, y_train, console)
+    pipe.set_params(mlp__verbose=1).fit(X_train, y_train)
     seconds = time.perf_counter() - start
+    # The file and the report tell the parameters: how the training was watched is none of them.
+    pipe.set_params(mlp__verbose=0, mlp__checkpoint=None)
     with console.status("Writing the model"):
         save_onnx(pipe, out, X_test)
     facts = {
@@ -100,19 +101,6 @@ def run(data: str, params: dict[str, Any], out: Path, report: Path | None, comma
         facts["Report"] = printable(report)
     print_results(console, evaluation, facts)
     console.print(f"Read pictures with it: mnist-estimator predict {quote(str(out))} IMAGE ...")
-
-
-def _fit(pipe: Any, X: Any, y: Any, console: Console) -> None:
-    """Train, showing a live bar on a terminal and a plain line an epoch elsewhere."""
-    if console.is_terminal:
-        from mnist_estimator.cli._progress import epoch_rows
-
-        with epoch_rows(console, pipe["mlp"].epochs) as callback:
-            pipe.set_params(mlp__callbacks=callback).fit(X, y)
-    else:
-        pipe.set_params(mlp__verbose=1).fit(X, y)
-    # The file and the report tell the parameters: how the training was watched is none of them.
-    pipe.set_params(mlp__callbacks=None, mlp__verbose=0, mlp__checkpoint=None)
 
 
 def _training_facts(mlp: Any) -> dict[str, str]:
