@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 
 from mnist_estimator._rows import as_tensor
-from mnist_estimator._tensorflow import keras, start_devices, tf
+from mnist_estimator._tensorflow import check_not_forked, keras, start_devices, tf
 
 LARGEST_SEED = 2**31 - 1
 _MOST_UNITS = 2**31 - 1
@@ -208,6 +208,7 @@ def forward(model, X):
     probabilities : ndarray of float32, shape (n_rows, n_classes)
         Its output, without dropout.
     """
+    check_not_forked()
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     # Operations called one by one: no tracing, and none of the tens of milliseconds that
     # `Model.predict` takes to set up. Raw operations halve the time of one row.

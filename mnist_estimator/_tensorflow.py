@@ -72,25 +72,65 @@ try:
         import keras
         from scikeras.utils.random_state import tensorflow_random_state
         from scikeras.wrappers import BaseWrapper, KerasClassifier
-        from tensorflow.python.eager.context import function_executor_type
+        from tensorflow.python.eager.context import context_safe, function_executor_type
 finally:
     if not level_was_set:
         del os.environ["TF_CPP_MIN_LOG_LEVEL"]
 
 
-@functools.cache
 def start_devices() -> None:
     """Let TensorFlow set up its devices, which is when it speaks again.
 
     Not done by the import: until then a user may still configure threads and GPUs.
+
+    Raises
+    ------
+    RuntimeError
+        If TensorFlow cannot work in this process.
     """
+    check_not_forked()
+    _start_devices_once()
+
+
+@functools.cache
+def _start_devices_once() -> None:
     with stderr_held_back():
         tf.constant(0)
+
+
+_forked_at_work = False
+
+
+def check_not_forked() -> None:
+    """Refuse to use TensorFlow where it would wait forever.
+
+    Raises
+    ------
+    RuntimeError
+        If this process was forked from one in which TensorFlow had started its threads.
+    """
+    if _forked_at_work:
+        raise RuntimeError(
+            "TensorFlow does not work in this process, which was forked from one that had used it "
+            "already. Start processes by the 'spawn' or 'forkserver' method of multiprocessing, "
+            "or by joblib's default backend; or use threads. An OnnxClassifier may be forked."
+        )
+
+
+def _note_fork() -> None:
+    global _forked_at_work  # noqa: PLW0603  (it is the process that was forked)
+    running = context_safe()
+    _forked_at_work |= running is not None and running._initialized
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
 
 
 __all__ = [
     "BaseWrapper",
     "KerasClassifier",
+    "check_not_forked",
     "function_executor_type",
     "keras",
     "start_devices",

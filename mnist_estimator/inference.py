@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from mnist_estimator.runtime import OnnxModel
+from mnist_estimator.runtime._fork import in_onnxruntime
 
 _opening = threading.Lock()
 
@@ -177,7 +178,7 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         params = (self.path, self.providers, self.n_threads)
         opened = self.__dict__.get("_opened")
         if opened is None or opened[0] != params:
-            with _opening:
+            with in_onnxruntime, _opening:
                 opened = self.__dict__.get("_opened")
                 if opened is None or opened[0] != params:
                     model = OnnxModel(self.path, providers=self.providers, n_threads=self.n_threads)

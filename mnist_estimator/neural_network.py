@@ -33,7 +33,7 @@ from mnist_estimator._progress import epoch_progress
 from mnist_estimator._scikeras import MethodOrder, new_quietly, unchanged_on_failure
 from mnist_estimator._streaming import graph_and_rows
 from mnist_estimator._targets import class_factors, encode_labels, row_weights, sorted_classes
-from mnist_estimator._tensorflow import KerasClassifier, keras, start_devices
+from mnist_estimator._tensorflow import KerasClassifier, check_not_forked, keras, start_devices
 from mnist_estimator._validation import check_labelled_rows, check_rows
 from mnist_estimator._warm_start import keep_on_course
 from mnist_estimator.training import epoch_graph
@@ -194,6 +194,8 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
 
     def __reduce__(self):
         # Unpickling calls `new_quietly` before it comes to the Keras model.
+        if hasattr(self, "model_"):
+            check_not_forked()
         return new_quietly, (type(self),), self.__getstate__()
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -359,12 +361,8 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
             self.dropout > 0,
         )
         graph, rows = graph_and_rows(graph, X, codes, weight, self.batch_size)
-        return train_by_graph(
-            *(graph, model, rows, train, validation),
-            dropout=self.dropout,
-            history=history,
-            **common,
-        )
+        common |= {"dropout": self.dropout, "history": history}
+        return train_by_graph(graph, model, rows, train, validation, **common)
 
     def _build(self, architecture, rng, optimizer):
         """Return a new, compiled model."""

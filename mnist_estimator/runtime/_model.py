@@ -14,6 +14,7 @@ import numpy as np
 
 from mnist_estimator.exceptions import ModelFileError
 from mnist_estimator.runtime._file_check import MAX_FILE_BYTES, FileCheck
+from mnist_estimator.runtime._fork import in_onnxruntime
 from mnist_estimator.runtime._interface import (
     LABELS,
     PROBABILITIES,
@@ -137,7 +138,8 @@ class OnnxModel:
         except ValueError as error:
             raise self._refusal(str(error)) from None
         try:
-            self.session = open_session(self._content, wanted)
+            with in_onnxruntime:
+                self.session = open_session(self._content, wanted)
             inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         except Exception as error:  # onnxruntime raises anything, and nothing of a common class
             raise self._refusal(f"onnxruntime does not load it ({_first_line(error)})") from error
@@ -265,7 +267,8 @@ class OnnxModel:
     ) -> list[np.ndarray]:
         """Run the session once, and check the shapes of what comes out."""
         try:
-            results = self.session.run(outputs, feed, self._run_options)
+            with in_onnxruntime:
+                results = self.session.run(outputs, feed, self._run_options)
         except Exception as error:
             raise self._refusal(f"onnxruntime does not run it ({_first_line(error)})") from error
         for output, result in zip(outputs, results, strict=True):
@@ -288,7 +291,8 @@ class OnnxModel:
         watchdog.daemon = True
         watchdog.start()
         try:
-            self.session.run(None, self._rows.blank(), options)
+            with in_onnxruntime:
+                self.session.run(None, self._rows.blank(), options)
         except Exception as error:
             # A model may well refuse a blank row (an unknown category): that is for its first use.
             if options.terminate:
