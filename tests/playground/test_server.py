@@ -102,6 +102,12 @@ def test_other_names_for_this_machine_are_refused(ask, host):
     assert ask("GET", "/", {"Host": host}).status == 421
 
 
+def test_what_is_no_request(server):
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=20) as connection:
+        connection.sendall(b"GET / HTTP/one\r\n\r\n")
+        assert b"Bad request version" in connection.recv(10_000)
+
+
 def test_its_own_names(ask, server):
     assert ask("GET", "/", {"Host": f"localhost:{server.server_port}"}).status == 200
 
