@@ -63,9 +63,19 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
 
     Examples
     --------
-    >>> from mnist_estimator import OnnxClassifier
-    >>> classifier = OnnxClassifier("nowhere.onnx")
-    >>> classifier.predict([[0] * 784])
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_digits
+    >>> from mnist_estimator import OnnxClassifier, make_mnist_pipeline, save_onnx
+    >>> X, y = load_digits(return_X_y=True)
+    >>> pipe = make_mnist_pipeline(hidden_layer_sizes=(32,), random_state=0).fit(X, y)
+    >>> with TemporaryDirectory() as folder:
+    ...     report = save_onnx(pipe, f"{folder}/digits.onnx", X)
+    ...     classifier = OnnxClassifier(f"{folder}/digits.onnx").fit()  # reads the file
+    >>> classifier.predict(X[:1]).tolist(), classifier.predict_proba(X[:1]).shape
+    ([0], (1, 10))
+    >>> classifier.score(X, y) == pipe.score(X, y)
+    True
+    >>> OnnxClassifier("nowhere.onnx").predict(X)
     Traceback (most recent call last):
         ...
     mnist_estimator.exceptions.ModelFileError: Cannot use 'nowhere.onnx' as a model: there is no ...

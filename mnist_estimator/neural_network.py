@@ -131,6 +131,8 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
     >>> mlp = KerasMLPClassifier((32,), epochs=20, random_state=0).fit(X[:1500] / 16, y[:1500])
     >>> mlp.score(X[1500:] / 16, y[1500:]) > 0.85
     True
+    >>> mlp.predict_proba(X[1500:] / 16).shape, len(mlp.history_["loss"])
+    ((297, 10), 20)
     """
 
     _parameter_constraints: dict = {

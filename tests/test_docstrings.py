@@ -74,14 +74,7 @@ def test_docstring_is_complete(name):
     assert not any(found.values()), found
 
 
-def made_by_functions(name):
-    """Tell errors and results: the functions that make them show an example."""
-    found = load(name)
-    is_error = inspect.isclass(found) and issubclass(found, Exception)
-    return is_error or dataclasses.is_dataclass(found)
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if not made_by_functions(name)])
+@pytest.mark.parametrize("name", NAMES)
 def test_public_names_show_an_example(name):
     assert ">>> " in inspect.getdoc(load(name))
 

@@ -39,6 +39,17 @@ class ExportReport:
         estimator.
     agreement : float
         Share of the rows on which the labels are the same.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from mnist_estimator import PixelScaler, save_onnx
+    >>> pixels = np.arange(8, dtype=np.uint8).reshape(2, 4)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report = save_onnx(PixelScaler().fit(pixels), f"{folder}/scaler.onnx", pixels)
+    >>> report.path.name, report.n_rows, report.agreement
+    ('scaler.onnx', 2, 1.0)
     """
 
     path: Path

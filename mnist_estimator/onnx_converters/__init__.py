@@ -54,8 +54,14 @@ def register_converters():
 
     Examples
     --------
+    >>> import numpy as np
+    >>> import skl2onnx
+    >>> from mnist_estimator import PixelScaler
     >>> from mnist_estimator.onnx_converters import register_converters
     >>> register_converters()
+    >>> pixels = np.zeros((1, 4), dtype=np.uint8)
+    >>> [node.op_type for node in skl2onnx.to_onnx(PixelScaler().fit(pixels), pixels).graph.node]
+    ['Cast', 'Div']
     """
     from scikeras.wrappers import KerasRegressor
 

@@ -99,7 +99,16 @@ class OnnxModel:
 
     Examples
     --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from mnist_estimator import PixelScaler, to_onnx
     >>> from mnist_estimator.runtime import OnnxModel
+    >>> X, y = load_digits(return_X_y=True)
+    >>> pipe = make_pipeline(PixelScaler(), LogisticRegression(max_iter=500)).fit(X, y)
+    >>> model = OnnxModel(to_onnx(pipe, X).SerializeToString())  # or the path of a file
+    >>> model.predict(X[:3]).tolist(), model.predict_proba(X[:3]).shape, model.input_shape
+    ([0, 1, 2], (3, 10), (64,))
     >>> OnnxModel(b"GIF89a")
     Traceback (most recent call last):
         ...

@@ -3,12 +3,24 @@
 It starts from labels (integers, strings or booleans) and probabilities, of whatever classifier.
 """
 
-import warnings
 from dataclasses import dataclass
 from itertools import combinations
 from operator import attrgetter
 
 import numpy as np
+
+from mnist_estimator.evaluation._baselines import baseline_accuracies
+
+__all__ = [
+    "ClassAccuracy",
+    "ConfusedPair",
+    "Evaluation",
+    "baseline_accuracies",
+    "evaluate",
+    "rank_ambiguous",
+    "rank_label_issues",
+    "rank_misread",
+]
 
 N_CALIBRATION_BINS = 15
 
@@ -25,6 +37,12 @@ class ClassAccuracy:
         How many rows truly are of this class.
     n_correct : int
         How many of them were read as it.
+
+    Examples
+    --------
+    >>> from mnist_estimator.evaluation import ClassAccuracy
+    >>> ClassAccuracy("seven", n_rows=20, n_correct=19).accuracy
+    0.95
     """
 
     label: object
@@ -49,6 +67,12 @@ class ConfusedPair:
         How many rows of `first` were read as `second`.
     second_as_first : int
         How many rows of `second` were read as `first`.
+
+    Examples
+    --------
+    >>> from mnist_estimator.evaluation import ConfusedPair
+    >>> ConfusedPair(4, 9, first_as_second=12, second_as_first=9).count
+    21
     """
 
     first: object
@@ -88,6 +112,14 @@ class Evaluation:
     References
     ----------
     C. Guo et al., "On calibration of modern neural networks", ICML 2017.
+
+    Examples
+    --------
+    >>> from mnist_estimator.evaluation import evaluate
+    >>> probabilities = [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]]
+    >>> evaluation = evaluate([4, 9, 9, 9], [4, 4, 9, 9], probabilities, classes=[4, 9])
+    >>> evaluation.accuracy, evaluation.n_misread, evaluation.worst.label
+    (0.75, 1, 9)
     """
 
     n_rows: int
@@ -272,59 +304,6 @@ def rank_ambiguous(probabilities, *, classes):
     second = np.take_along_axis(probabilities, top_two[:, 1:], axis=1)[:, 0]
     rows = np.argsort(-second, kind="stable")
     return rows, classes[top_two[rows]]
-
-
-def baseline_accuracies(X_train, y_train, X_test, y_test):
-    """Fit three simple classifiers, and return what each reaches on the test rows.
-
-    A network is worth its trouble where it beats the most frequent class, the nearest of the
-    class means, and logistic regression (at most 50 steps of L-BFGS).
-
-    Parameters
-    ----------
-    X_train, X_test : array-like of shape (n_rows, n_features) or (n_rows, height, width)
-        Grey levels, 0 or more, without missing values.
-    y_train, y_test : array-like of shape (n_rows,)
-        The labels.
-
-    Returns
-    -------
-    accuracies : dict of str to float
-        The share of test rows read rightly by each method, weakest method first.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from sklearn.model_selection import train_test_split
-    >>> from mnist_estimator.evaluation import baseline_accuracies
-    >>> rows = train_test_split(*load_digits(return_X_y=True), random_state=0)
-    >>> X_train, X_test, y_train, y_test = rows
-    >>> accuracies = baseline_accuracies(X_train, y_train, X_test, y_test)
-    >>> for method, accuracy in accuracies.items():
-    ...     print(f"{method}: {accuracy:.0%}")
-    most frequent class: 8%
-    nearest class mean: 90%
-    logistic regression: 96%
-    """
-    # Only this function needs scikit-learn, which takes a second to load.
-    from sklearn.dummy import DummyClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import NearestCentroid
-
-    X_train = np.asarray(X_train, dtype=np.float32).reshape(len(X_train), -1)
-    X_test = np.asarray(X_test, dtype=np.float32).reshape(len(X_test), -1)
-    scale = X_train.max() or 1.0
-    methods = {
-        "most frequent class": DummyClassifier(strategy="most_frequent"),
-        "nearest class mean": NearestCentroid(),
-        "logistic regression": LogisticRegression(max_iter=50),
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # not converged, constant pixels: no matter here
-        return {
-            method: float(classifier.fit(X_train / scale, y_train).score(X_test / scale, y_test))
-            for method, classifier in methods.items()
-        }
 
 
 def _check(y_true, y_pred, probabilities, classes):
