@@ -82,6 +82,6 @@ print(f"the weights are those of epoch {display.best_epochs_['network']}")
 # The same network, the same number of steps (rows times epochs), judged on the same test images.
 
 X_test, y_test = fetch_mnist(subset="test", return_X_y=True)
-for n_rows, epochs in ((1_250, 320), (5_000, 80), (20_000, 20), (40_000, 10)):
+for n_rows, epochs in ((1_250, 160), (5_000, 40), (20_000, 10)):
     pipe = make_mnist_pipeline(epochs=epochs, random_state=0).fit(X[:n_rows], y[:n_rows])
     print(f"{n_rows:6,} rows, {epochs:3} epochs: {pipe.score(X_test, y_test):.2%}")
