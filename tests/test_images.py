@@ -2,6 +2,8 @@
 
 import importlib.util
 import io
+import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFile, ImageFilter
 from scipy import ndimage
 
 from mnist_estimator.exceptions import ImageError
-from mnist_estimator.images import prepare_digits
+from mnist_estimator.images import _limits, _reading, prepare_digits
 
 PAPER, INK = 230, 40
 
@@ -335,12 +337,91 @@ class TestRefused:
         wide = encoded(Image.new("1", (20_000, 6_000)), "PNG")
         monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
 
-        with pytest.raises(ImageError, match=r"pixels; the limit is 100,000,000\. Scale"):
+        with pytest.raises(
+            ImageError, match=r"pixels; the limit is 100,000,000 for such a file\. Scale"
+        ):
             prepare_digits(path)
         with pytest.raises(ImageError, match="20,000 × 6,000 pixels; the limit is 100,000,000"):
             prepare_digits(wide)
         with pytest.raises(ImageError, match="the limit is"):
             prepare_digits(np.broadcast_to(np.uint8(0), (20_000, 20_000)))
+
+    @pytest.mark.parametrize(
+        ("mode", "side", "format_", "options", "limit"),
+        [
+            ("RGB", 5_500, "PNG", {}, "30,000,000"),
+            ("F", 4_000, "TIFF", {"compression": "tiff_adobe_deflate"}, "15,000,000"),
+            ("RGB", 3_000, "WEBP", {"lossless": True, "method": 0}, "7,500,000"),
+            ("P", 8_000, "GIF", {}, "60,000,000"),
+            ("RGB", 4_500, "JPEG", {"progressive": True}, "20,000,000"),
+        ],
+    )
+    def test_what_would_take_much_memory_is_not_decoded(
+        self, monkeypatch, mode, side, format_, options, limit
+    ):
+        bomb = encoded(Image.new(mode, (side, side)), format_, **options)
+        monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+
+        with pytest.raises(ImageError, match=f"{side:,} pixels; the limit is {limit} for such a"):
+            prepare_digits(bomb)
+
+    def test_long_thin_photograph(self):
+        # Its short side is too short for a smaller decoding.
+        with pytest.raises(ImageError, match="the limit is 30,000,000"):
+            prepare_digits(encoded(Image.new("RGB", (60_000, 600)), "JPEG"))
+
+    def test_photograph_of_which_each_colour_is_a_scan(self, seven, monkeypatch):
+        data = encoded(seven.convert("RGB"), "JPEG").getvalue()
+        scan = data.index(b"\xff\xda")
+        assert data[scan + 4] == 3
+        monkeypatch.setattr(_limits, "_MAX_DECODED_BYTES", 4 * seven.width * seven.height)
+        assert prepare_digits(io.BytesIO(data)).shape == (1, 784)
+        one_by_one = data[:scan] + b"\xff\x00\xff\xff\xda\0\x08\x01" + data[scan + 5 :]
+
+        with pytest.raises(ImageError, match="the limit is 32,000 for such a file"):
+            prepare_digits(io.BytesIO(one_by_one))
+
+    def test_photograph_of_a_thousand_scans(self, seven):
+        data = encoded(seven, "JPEG", progressive=True).getvalue()
+        last = data.rindex(b"\xff\xda")
+
+        with pytest.raises(ImageError, match="it has too many scans for a JPEG picture"):
+            prepare_digits(io.BytesIO(data[:last] + data[last:-2] * 1_000 + data[-2:]))
+
+    def test_pixels_written_as_text(self, seven, expected):
+        levels = " ".join(map(str, np.asarray(seven).ravel().tolist()))
+        text = f"P2 {seven.width} {seven.height} 255\n{levels}\n".encode()
+        np.testing.assert_array_equal(prepare_digits(io.BytesIO(text))[0], expected)
+        with pytest.raises(ImageError, match=r"its pixels written out as text\. Save it as PNG"):
+            prepare_digits(io.BytesIO(b"P2 1200 1200 9 " + b"9 0 9 " * 800_000))
+        with pytest.raises(ImageError, match="the file is damaged or cut short"):
+            prepare_digits(io.BytesIO(b"P2 3 9 9 " + b"9 0 9 " * 4))
+
+    def test_large_file(self, monkeypatch):
+        monkeypatch.setattr(_reading, "MAX_FILE_BYTES", 2**20)
+        with pytest.raises(ImageError, match="the file has more than 1 MiB"):
+            prepare_digits(io.BytesIO(bytes(2**20 + 1)))
+        with pytest.raises(ImageError, match="the file has more than 1 MiB"):
+            prepare_digits("/dev/zero")
+
+    def test_programs_are_not_run(self, tmp_path):
+        # Pillow hands PostScript to Ghostscript.
+        (tmp_path / "seven.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+        with pytest.raises(ImageError, match="no known picture format"):
+            prepare_digits(tmp_path / "seven.eps")
+
+    @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured by Linux")
+    def test_the_largest_picture_takes_less_than_200_mb(self, memory_above):
+        # A palette with transparency, which is converted to four bytes a pixel.
+        picture = Image.new("P", (10_000, 10_000))
+        picture.putpalette(range(9))
+        bomb = encoded(picture, "PNG", transparency=b"\0\x80", compress_level=1)
+        del picture
+
+        with memory_above() as megabytes, pytest.raises(ImageError, match="is transparent"):
+            prepare_digits(bomb)
+
+        assert 90 < megabytes() < 200
 
     @pytest.mark.parametrize("format_", ["PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF"])
     def test_truncated_file(self, seven, tmp_path, format_):
@@ -372,7 +453,7 @@ class TestRefused:
     def test_animated_gif(self, seven):
         film = encoded(seven, "GIF", save_all=True, append_images=[seven.rotate(5), seven])
 
-        with pytest.raises(ImageError, match="it has 3 frames or pages; save the one"):
+        with pytest.raises(ImageError, match="it has several frames or pages; save the one"):
             prepare_digits(film)
 
     def test_folder_and_missing_file(self, tmp_path):
@@ -406,6 +487,23 @@ class TestRefused:
     def test_the_message_says_which_of_many(self, seven):
         with pytest.raises(ImageError, match="picture 1: no digit in it"):
             prepare_digits([seven, np.zeros((5, 5))])
+
+
+@pytest.fixture
+def memory_above():
+    """A block's context that gives the most memory in MB held in it, above that before it."""
+
+    def held(which):
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(rf"{which}:\s+(\d+)", status)[1]) / 1024
+
+    @contextmanager
+    def measured():
+        Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+        before = held("VmRSS")
+        yield lambda: held("VmHWM") - before
+
+    return measured
 
 
 @pytest.fixture

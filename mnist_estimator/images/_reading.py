@@ -7,16 +7,34 @@ import zlib
 from io import BytesIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
 from mnist_estimator.exceptions import ImageError
+from mnist_estimator.images._limits import (
+    MAX_FILE_BYTES,
+    check_decoding,
+    check_n_pixels,
+    too_large,
+)
 
-MAX_PIXELS = 100_000_000
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "DIB", "GIF", "WEBP", "PPM")
 # JPEG files are decoded at a fraction of their size as long as this many pixels a side remain.
 _ENOUGH_PIXELS_A_SIDE = 1280
+_STRIPE_PIXELS = 4_000_000
+_ORIENTATION = 0x0112  # in EXIF
+# What brings a picture of each orientation upright (Exif 2.32, 4.6.4).
+_UPRIGHT = {
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
 # What Pillow's readers raise, by format.
-_DAMAGE = (OSError, SyntaxError, EOFError, struct.error, zlib.error)
+_DAMAGE = (OSError, SyntaxError, EOFError, ValueError, struct.error, zlib.error)
 _EXPECTED = (
     "expected a path or an open binary file of a PNG, JPEG, TIFF, BMP, GIF or WebP picture, a PIL "
     "image, or an array of shape (height, width) or (height, width, channels)"
@@ -69,18 +87,26 @@ def _read_file(path):
 
 
 def _read_stream(stream):
-    # Pillow only learns the kind of a file by trying, so the head is kept for the error message.
-    data = stream.read()
+    data = stream.read(MAX_FILE_BYTES + 1)
     if not isinstance(data, bytes):
         raise TypeError("Got a file opened as text; open it in binary mode ('rb').")
     if not data:
         raise ImageError("the file is empty.")
+    if len(data) > MAX_FILE_BYTES:
+        raise ImageError(
+            f"the file has more than {MAX_FILE_BYTES >> 20} MiB. Scale the picture down first."
+        )
     try:
         with warnings.catch_warnings():
-            # The limit below takes the place of Pillow's own warning.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(data)) as image:
+            # Limits of our own take the place of Pillow's, and errors that of its doubts.
+            warnings.simplefilter("ignore")
+            with Image.open(BytesIO(data), formats=_FORMATS) as image:
+                full_size = image.size
+                image.draft(None, (_ENOUGH_PIXELS_A_SIDE, _ENOUGH_PIXELS_A_SIDE))
+                check_decoding(image, full_size, data)
                 return _grey_of_pil(image)
+    except ImageError:
+        raise
     except UnidentifiedImageError as error:
         head = data[:1024].lower()
         for mark, what in _LOOKS_LIKE.items():
@@ -90,37 +116,44 @@ def _read_stream(stream):
             f"no known picture format, whatever its name says; {_EXPECTED}."
         ) from error
     except Image.DecompressionBombError as error:
-        raise ImageError(_too_large(f"more than {2 * Image.MAX_IMAGE_PIXELS:,}")) from error
+        raise ImageError(too_large(f"more than {2 * Image.MAX_IMAGE_PIXELS:,}")) from error
     except _DAMAGE as error:
         raise ImageError(f"the file is damaged or cut short ({error}).") from error
-
-
-def _too_large(n_pixels):
-    return f"it has {n_pixels} pixels; the limit is {MAX_PIXELS:,}. Scale the picture down first."
 
 
 def _grey_of_pil(image):
     """Grey levels of a PIL image of any mode, upright."""
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ImageError(_too_large(f"{width:,} × {height:,}"))
+    check_n_pixels(*image.size)
     # A phone's MPO file is one photograph and its previews.
-    n_frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
-    if n_frames > 1:
-        raise ImageError(f"it has {n_frames} frames or pages; save the one that shows the digit.")
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        raise ImageError("it has several frames or pages; save the one that shows the digit.")
     image.draft(None, (_ENOUGH_PIXELS_A_SIDE, _ENOUGH_PIXELS_A_SIDE))
     try:
         image.load()
+        orientation = image.getexif().get(_ORIENTATION)
     except _DAMAGE as error:
         raise ImageError(f"the file is damaged or cut short ({error}).") from error
-    image = ImageOps.exif_transpose(image)
+    width, height = image.size
+    factor = max(1, max(width, height) // _ENOUGH_PIXELS_A_SIDE)
+    # A stripe at a time, because converting makes copies.
+    n_rows = factor * max(1, _STRIPE_PIXELS // (width * factor))
+    pixels = np.concatenate(
+        [
+            _reduced(image.crop((0, top, width, min(top + n_rows, height))), factor)
+            for top in range(0, height, n_rows)
+        ]
+    )
+    return _grey_of_array(_UPRIGHT.get(orientation, lambda a: a)(pixels))
+
+
+def _reduced(image, factor):
+    """Return the pixels of a PIL image of any mode as an array, scaled down by a whole factor."""
     if image.mode[0] in "IF":
-        return _grey_of_array(np.asarray(image))
-    transparent = image.has_transparency_data
-    if image.mode not in ("L", "RGB") or transparent:
-        image = image.convert("RGBA" if transparent else "L" if image.mode == "1" else "RGB")
-    factor = max(1, max(image.size) // _ENOUGH_PIXELS_A_SIDE)
-    return _grey_of_array(np.asarray(image if factor == 1 else image.reduce(factor)))
+        image = Image.fromarray(np.asarray(image).astype(np.float32))
+    elif image.mode not in ("L", "RGB") or image.has_transparency_data:
+        target = "RGBA" if image.has_transparency_data else "L" if image.mode == "1" else "RGB"
+        image = image.convert(target)
+    return np.asarray(image if factor == 1 else image.reduce(factor))
 
 
 def _grey_of_array(pixels):
@@ -135,8 +168,7 @@ def _grey_of_array(pixels):
             "width, channels) with 1 to 4 channels: grey, grey and alpha, RGB or RGBA."
         )
     height, width, n_channels = pixels.shape
-    if height * width > MAX_PIXELS:
-        raise ImageError(_too_large(f"{width:,} × {height:,}"))
+    check_n_pixels(width, height)
     if pixels.size == 0:
         raise ImageError(f"an array of shape {pixels.shape} has no pixels.")
     levels = pixels.astype(np.float32)

@@ -36,7 +36,9 @@ def prepare_digits(images):
         One picture of one digit, or several pictures. A picture's array is of shape (height,
         width) or (height, width, channels) with grey, grey and alpha, RGB or RGBA channels, and
         of any numeric dtype; an array of shape (n, height, width) or (n, height, width,
-        channels) is n pictures. Pictures have at most 100,000,000 pixels.
+        channels) is n pictures. Pictures have at most 100,000,000 pixels, files at most
+        64 MiB; of a format that takes much memory to decode there are fewer (of a PNG in colour
+        30,000,000).
 
     Returns
     -------
