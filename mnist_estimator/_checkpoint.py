@@ -86,6 +86,8 @@ def go_on_from_checkpoint(mlp, model, rows, callbacks, epochs):
             "checkpoint=None."
         )
     params = {name: p for name, p in mlp.get_params().items() if name not in _NOT_HASHED}
+    if mlp.schedule != "constant":
+        params["epochs"] = epochs  # the rates of the first epoch depend on it
     rng, optimizer, own = mlp._rng, model.optimizer, Path(__file__).parent.name
     facts = [1, params, optimizer, rng.bit_generator.state]
     facts += [callback for callback in callbacks if type(callback).__module__.split(".")[0] != own]

@@ -5,7 +5,10 @@ import math
 import numpy as np
 
 from mnist_estimator._blocks import is_dask
-from mnist_estimator._tensorflow import keras, tensorflow_random_state
+from mnist_estimator._tensorflow import keras, tensorflow_random_state, tf
+
+# The share of the steps over which the schedule "cosine" rises.
+_RISE = 0.05
 
 _BATCH_HOOKS = [
     f"on_{phase}batch_{moment}"
@@ -97,8 +100,38 @@ def _has_batch_hooks(callback):
     )
 
 
+def cosine_rates(rate, epochs, n_batches):
+    """Return the learning rates of the schedule "cosine".
+
+    Parameters
+    ----------
+    rate : float
+        The highest learning rate.
+    epochs : int
+        Epochs of the fit.
+    n_batches : int
+        Batches of an epoch.
+
+    Returns
+    -------
+    rates : ndarray of float32, shape (epochs, n_batches)
+        They rise linearly over the first twentieth, and then fall to 0 along half a cosine.
+
+    References
+    ----------
+    I. Loshchilov, F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017,
+    eq. 5, for the fall; P. Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.2, for
+    the rise.
+    """
+    progress = (np.arange(epochs * n_batches) + 0.5) / (epochs * n_batches)
+    rise = progress / _RISE
+    fall = (1 + np.cos(np.pi * (progress - _RISE) / (1 - _RISE))) / 2
+    rates = rate * np.where(progress < _RISE, rise, fall)
+    return rates.astype(np.float32).reshape(epochs, n_batches)
+
+
 def train_by_graph(
-    graph, model, rows, train, validation, *, epochs, dropout, rng, callbacks, history
+    graph, model, rows, train, validation, *, epochs, dropout, peak_rate, rng, callbacks, history
 ):
     """Train by the compiled graph.
 
@@ -116,6 +149,8 @@ def train_by_graph(
         How often to go through the rows.
     dropout : float
         The probability that a hidden unit is dropped.
+    peak_rate : float or None
+        The highest learning rate of the schedule "cosine"; None for a constant rate.
     rng : numpy.random.Generator
         What shuffles the rows and seeds the dropout.
     callbacks : list of keras.callbacks.Callback
@@ -134,11 +169,14 @@ def train_by_graph(
         callbacks, model=model, add_history=False, epochs=epochs, initial_epoch=done, verbose=0
     )
     logs = {name: values[-1] for name, values in history.items()}
+    rates = [()] * epochs
+    if peak_rate is not None:
+        rates = cosine_rates(peak_rate, epochs, graph.count_batches(len(train)))
     hooks.on_train_begin()
     for epoch in range(done, epochs):
         hooks.on_epoch_begin(epoch)
         order, seed = rng.permutation(train), rng.integers(2**31)
-        loss, accuracy = graph.train(model, rows, order, seed, dropout)
+        loss, accuracy = graph.train(model, rows, order, seed, dropout, rates[epoch])
         logs = {"loss": loss, "accuracy": accuracy}
         if len(validation):
             hooks.on_test_begin()
@@ -150,13 +188,38 @@ def train_by_graph(
         hooks.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
+    if peak_rate is not None:
+        model.optimizer.learning_rate = peak_rate  # for whoever goes on
     # Where the optimizer keeps averages of the weights (`use_ema`), these are the result.
     model.optimizer.finalize_variable_values(model.trainable_variables)
     hooks.on_train_end(logs)
     return history
 
 
-def train_by_keras(model, X, y, weight, train, validation, *, epochs, batch_size, rng, callbacks):
+class CosineSchedule(keras.callbacks.Callback):
+    """Give every batch of `Model.fit` its learning rate."""
+
+    def __init__(self, peak_rate):
+        super().__init__()
+        self._peak_rate = peak_rate
+
+    def on_train_begin(self, logs=None):
+        """Work out the rates."""
+        rates = cosine_rates(self._peak_rate, self.params["epochs"], self.params["steps"])
+        self._rates = iter(rates.ravel())
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Set the rate of this batch."""
+        self.model.optimizer.learning_rate = next(self._rates)
+
+    def on_train_end(self, logs=None):
+        """Leave a rate for whoever goes on."""
+        self.model.optimizer.learning_rate = self._peak_rate
+
+
+def train_by_keras(
+    model, X, y, weight, train, validation, *, epochs, batch_size, distort, rng, callbacks
+):
     """Train by `Model.fit`, which calls callbacks at batches too.
 
     Parameters
@@ -173,6 +236,8 @@ def train_by_keras(model, X, y, weight, train, validation, *, epochs, batch_size
         Which rows to train on, and to evaluate on after each epoch (possibly none).
     epochs, batch_size : int
         As in Keras.
+    distort : Warp, CustomDistortion or None
+        What distorts the rows of each batch.
     rng : numpy.random.Generator
         What seeds the order of the rows.
     callbacks : list of keras.callbacks.Callback
@@ -190,14 +255,22 @@ def train_by_keras(model, X, y, weight, train, validation, *, epochs, batch_size
             "or pass X.compute()."
         )
     held_out = (X[validation], y[validation], weight[validation]) if len(validation) else None
-    with tensorflow_random_state(int(rng.integers(2**31))):
+    seed = int(rng.integers(2**31))
+
+    def batch(rows, seed):
+        x = tf.gather(X, rows)
+        x = x if distort is None else distort(x, tf.cast(seed % 2**31, tf.int32))
+        return x, tf.gather(y, rows), tf.gather(weight, rows)
+
+    order = tf.data.Dataset.from_tensor_slices(train).shuffle(len(train), seed)
+    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
+    batches = tf.data.Dataset.zip(order.batch(min(batch_size, len(train))), seeds).map(batch)
+    with tensorflow_random_state(seed):
         fitted = model.fit(
-            X[train],
-            y[train],
-            sample_weight=weight[train],
+            batches,
             validation_data=held_out,
             epochs=epochs,
-            batch_size=min(batch_size, len(train)),
+            shuffle=False,
             callbacks=callbacks,
             verbose=0,
         )

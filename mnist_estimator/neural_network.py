@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from mnist_estimator._blocks import BlockwiseScore, is_dask, map_rows, most_likely
 from mnist_estimator._checkpoint import go_on_from_checkpoint
 from mnist_estimator._epoch_loop import (
+    CosineSchedule,
     as_callbacks,
     extend_history,
     needs_keras,
@@ -36,6 +37,7 @@ from mnist_estimator._targets import class_factors, encode_labels, row_weights, 
 from mnist_estimator._tensorflow import KerasClassifier, check_not_forked, keras, start_devices
 from mnist_estimator._validation import check_labelled_rows, check_rows
 from mnist_estimator._warm_start import keep_on_course
+from mnist_estimator.augmentation import check_augmentation, make_distortion
 from mnist_estimator.training import epoch_graph
 
 
@@ -60,6 +62,9 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
     learning_rate : float or keras.optimizers.schedules.LearningRateSchedule, default=1e-3
         The step size, or how it changes with the steps. An `optimizer` that is an object has its
         own, and this one is not used.
+    schedule : {"constant", "cosine"}, default="constant"
+        "cosine" makes the learning rate of `fit` rise over the first twentieth of the steps and
+        then fall to 0 along half a cosine (Loshchilov and Hutter 2017).
     batch_size : int, default=32
         Rows of a minibatch. Fewer rows than that are one batch.
     epochs : int, default=10
@@ -72,6 +77,16 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         back to the weights that had the lowest. Needs a `validation_split`.
     n_iter_no_change : int, default=5
         Epochs without an improvement after which `early_stopping` stops.
+    augmentation : None, str, tuple of str, keras.layers.Layer or callable, default=None
+        How every training image is distorted, anew in every epoch: "affine" rotates, scales,
+        shears and shifts it, "elastic" displaces its pixels by a smooth random field (Simard et
+        al. 2003), ``("affine", "elastic")`` does both. Or a Keras preprocessing layer, or a
+        function of a batch of images (float32 tensor of shape (n, height, width, 1)) that returns
+        one; if it has a parameter `seed`, that is given a seed of shape (2,) for TensorFlow's
+        stateless random operations. Held-out rows are never distorted, and nothing of it is in
+        `model_`.
+    image_shape : tuple of int, default=None
+        Height and width of the images that `augmentation` distorts; None takes rows for squares.
     class_weight : dict, "balanced" or None, default=None
         What a row of each class counts in the training loss. "balanced" counts every class alike.
         Multiplied with `sample_weight`.
@@ -120,6 +135,11 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
     ----------
     D. P. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
 
+    I. Loshchilov, F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017.
+
+    P. Y. Simard, D. Steinkraus, J. C. Platt, "Best Practices for Convolutional Neural Networks
+    Applied to Visual Document Analysis", ICDAR 2003, section 2.
+
     N. Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
     JMLR 15, 2014, pp. 1929-1958.
 
@@ -144,11 +164,14 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
             Interval(Real, 0, None, closed="neither"),
             keras.optimizers.schedules.LearningRateSchedule,
         ],
+        "schedule": [StrOptions({"constant", "cosine"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "validation_split": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": ["boolean"],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "augmentation": "no_validation",  # `make_distortion` says more
+        "image_shape": [tuple, list, None],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "warm_start": ["boolean"],
         "callbacks": [keras.callbacks.Callback, list, tuple, None],
@@ -165,11 +188,14 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         dropout=0.2,
         optimizer="adam",
         learning_rate=1e-3,
+        schedule="constant",
         batch_size=32,
         epochs=10,
         validation_split=0.0,
         early_stopping=False,
         n_iter_no_change=5,
+        augmentation=None,
+        image_shape=None,
         class_weight=None,
         warm_start=False,
         callbacks=None,
@@ -182,11 +208,14 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         self.dropout = dropout
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.schedule = schedule
         self.batch_size = batch_size
         self.epochs = epochs
         self.validation_split = validation_split
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change
+        self.augmentation = augmentation
+        self.image_shape = image_shape
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.callbacks = callbacks
@@ -343,6 +372,8 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         """Train `model` in place by the loop that the callbacks allow; return the history."""
         X, codes, weight, train, validation = data
         epochs, history = 1 if partial else self.epochs, {}
+        peak_rate = self.learning_rate if self.schedule == "cosine" and not partial else None
+        distort = make_distortion(self.augmentation, X.shape[1], self.image_shape)
         callbacks = as_callbacks(self.callbacks)
         if self.early_stopping and len(validation):
             stopper = keras.callbacks.EarlyStopping(
@@ -354,16 +385,21 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
             history, epochs = go_on_from_checkpoint(self, model, data, callbacks, epochs)
         common = {"epochs": epochs, "rng": self._rng, "callbacks": callbacks}
         if needs_keras(model.optimizer, callbacks):
-            return train_by_keras(model, *data, batch_size=self.batch_size, **common)
+            if peak_rate is not None:
+                callbacks.append(CosineSchedule(peak_rate))
+            common |= {"batch_size": self.batch_size, "distort": distort}
+            return train_by_keras(model, *data, **common)
         graph = epoch_graph(
             lambda: self._build(architecture, np.random.default_rng(0), model.optimizer),
             (architecture, self.activation),
             model.optimizer,
             self.batch_size,
             self.dropout > 0,
+            distort,
+            scheduled=peak_rate is not None,
         )
         graph, rows = graph_and_rows(graph, X, codes, weight, self.batch_size)
-        common |= {"dropout": self.dropout, "history": history}
+        common |= {"dropout": self.dropout, "peak_rate": peak_rate, "history": history}
         return train_by_graph(graph, model, rows, train, validation, **common)
 
     def _build(self, architecture, rng, optimizer):
@@ -391,6 +427,14 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         check_known("activation", self.activation, keras.activations)
         check_activation(self.activation)
         check_known("optimizer", self.optimizer, keras.optimizers)
+        check_augmentation(self.augmentation)
+        has_own = not isinstance(self.optimizer, str) or not isinstance(self.learning_rate, Real)
+        if self.schedule == "cosine" and has_own:
+            raise ValueError(
+                "schedule='cosine' changes the learning rate of an optimizer given by its name. "
+                f"Got optimizer={self.optimizer!r}, learning_rate={self.learning_rate!r}; give "
+                "schedule='constant' with these."
+            )
         if self.early_stopping and not self.validation_split:
             raise ValueError(
                 "early_stopping=True needs held-out rows to watch. Got validation_split=0; set it "

@@ -23,6 +23,7 @@ import numpy as np
 
 from mnist_estimator._fused_optimizers import apply_gradients
 from mnist_estimator._tensorflow import function_executor_type, keras, tf
+from mnist_estimator.augmentation import CustomDistortion
 
 # Dropout masks are drawn for many batches at once; so many floats stay in a core's cache.
 _MASK_ELEMENTS = 300_000
@@ -48,6 +49,10 @@ class EpochGraph:
         Rows of a minibatch.
     dropout : bool
         Whether hidden units are dropped at all.
+    distort : Warp, CustomDistortion or None, default=None
+        What distorts the rows of each batch.
+    scheduled : bool, default=False
+        Whether every batch has a learning rate of its own.
 
     Attributes
     ----------
@@ -55,7 +60,7 @@ class EpochGraph:
         How many graphs have been traced so far.
     """
 
-    def __init__(self, model, batch_size, dropout):
+    def __init__(self, model, batch_size, dropout, distort=None, *, scheduled=False):
         self.n_traces = 0
         self._model = model
         self._layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
@@ -63,10 +68,13 @@ class EpochGraph:
         self._n_hidden = sum(self._hidden_sizes)
         self._batch_size = batch_size
         self._dropout = dropout and bool(self._hidden_sizes)
+        self._distort, self._scheduled = distort, scheduled
+        # TensorFlow's single-threaded executor is not made for whatever a user's function does.
+        self._executor = "" if isinstance(distort, CustomDistortion) else _SINGLE_THREADED
         self._traced = {}
         self._lock = threading.Lock()
 
-    def train(self, model, rows, order, seed, dropout_rate):
+    def train(self, model, rows, order, seed, dropout_rate, learning_rates=()):
         """Train `model` in place for one epoch.
 
         Parameters
@@ -79,19 +87,25 @@ class EpochGraph:
             The rows of this epoch, in the order in which they are used. The last batch is short
             where `n` is no multiple of the batch size.
         seed : int
-            Seed of this epoch's dropout masks.
+            Seed of this epoch's dropout masks and distortions.
         dropout_rate : float
             The probability that a hidden unit is dropped.
+        learning_rates : ndarray of float32, shape (n_batches,), default=()
+            Each batch's learning rate, where the graph is `scheduled`.
 
         Returns
         -------
         loss, accuracy : float
             Means over the epoch, as Keras reports them: the weighted cross-entropy of each batch
-            before its update, and the share of rows then read rightly, both with dropout on.
+            before its update, and the share of rows then read rightly, both with dropout and
+            distortions on.
         """
+        if isinstance(self._distort, CustomDistortion):
+            self._distort.reseed(seed)
         n_full, n_rest = divmod(len(order), self._batch_size)
         inputs = [rows.X, rows.y, rows.weight, tf.constant(order), tf.constant(np.int32(seed))]
         inputs.append(tf.constant(np.float32(dropout_rate)))
+        inputs.append(tf.constant(learning_rates, tf.float32, (len(learning_rates),)))
         totals = np.zeros(2)
         if n_full:
             run = [*inputs, tf.constant(np.int32(0)), tf.constant(np.int32(n_full))]
@@ -101,6 +115,10 @@ class EpochGraph:
             totals += self._run("rest", self._trace_rest, [*inputs, start], model)
         loss, accuracy = totals / len(order)
         return float(loss), float(accuracy)
+
+    def count_batches(self, n_rows):
+        """Return how many batches an epoch of `n_rows` rows has."""
+        return -(-n_rows // self._batch_size)
 
     def evaluate(self, model, rows, order):
         """Return the mean weighted cross-entropy and the accuracy of `model` on some rows.
@@ -124,6 +142,15 @@ class EpochGraph:
         return float(loss), float(accuracy)
 
     # The steps of the mathematics.
+
+    def _learn(self, rows, X, y, weight, masks, seed, batch, learning_rates):
+        """Take a batch of rows and update the weights on it; return what `_step` returns."""
+        if self._scheduled:
+            self._model.optimizer.learning_rate.assign(tf.gather(learning_rates, batch))
+        x = tf.gather(X, rows)
+        if self._distort is not None:
+            x = self._distort(x, tf.stack([seed, batch]))
+        return self._step(x, tf.gather(y, rows), tf.gather(weight, rows), masks)
 
     def _forward(self, x, masks):
         """Return the logits of a batch; `masks` holds a factor for every hidden unit, or is ()."""
@@ -176,7 +203,7 @@ class EpochGraph:
 
     # The graphs.
 
-    def _trace_batches(self, X, y, weight, order, seed, rate, start, stop):
+    def _trace_batches(self, X, y, weight, order, seed, rate, learning_rates, start, stop):
         """Trace the loop over the full batches `start` to `stop`."""
         self.n_traces += 1
         size = self._batch_size
@@ -191,8 +218,8 @@ class EpochGraph:
             def train_batch(batch, loss, hits):
                 rows = tf.gather(batches, batch)
                 masks = self._masks(tf.gather(kept, batch - first), rate) if self._dropout else ()
-                batch_loss, batch_hits = self._step(
-                    tf.gather(X, rows), tf.gather(y, rows), tf.gather(weight, rows), masks
+                batch_loss, batch_hits = self._learn(
+                    rows, X, y, weight, masks, seed, batch, learning_rates
                 )
                 return batch + 1, loss + batch_loss, hits + batch_hits
 
@@ -207,14 +234,15 @@ class EpochGraph:
         )
         return loss, hits
 
-    def _trace_rest(self, X, y, weight, order, seed, rate, start):
+    def _trace_rest(self, X, y, weight, order, seed, rate, learning_rates, start):
         """Trace the last, short batch."""
         self.n_traces += 1
         rows = order[start:]
         masks = ()
         if self._dropout:
             masks = self._masks(self._draw_kept(tf.size(rows), seed, start + 1, rate), rate)
-        return self._step(tf.gather(X, rows), tf.gather(y, rows), tf.gather(weight, rows), masks)
+        batch = start // self._batch_size
+        return self._learn(rows, X, y, weight, masks, seed, batch, learning_rates)
 
     def _trace_evaluate(self, X, y, weight, order, start):
         """Trace the evaluation of all rows of `order`."""
@@ -239,7 +267,7 @@ class EpochGraph:
         """Run the graph called `name` on `model`, tracing it where that has not happened yet."""
         with self._lock:
             if name not in self._traced:
-                self._traced[name] = _trace(trace, inputs, _state_of(self._model))
+                self._traced[name] = _trace(trace, inputs, _state_of(self._model), self._executor)
         graph, places = self._traced[name]
         handles = [variable.handle for variable in _state_of(model)]
         captured = [handles[place] if isinstance(place, int) else place for place in places]
@@ -261,7 +289,7 @@ class EpochGraph:
         return np.array([loss[0], hits[0]])
 
 
-def _trace(function, inputs, variables):
+def _trace(function, inputs, variables, executor):
     """Trace `function`; return the graph, and for each captured input its place in `variables`.
 
     Captured inputs that are no variable (constants) stand in the list themselves.
@@ -270,7 +298,7 @@ def _trace(function, inputs, variables):
     specs[0] = tf.TensorSpec([None, inputs[0].shape[1]], inputs[0].dtype)
     gpu = bool(tf.config.list_logical_devices("GPU"))
     # Tracing for the single-threaded executor keeps loops as one operation each, as it needs.
-    with function_executor_type("" if gpu else _SINGLE_THREADED):
+    with function_executor_type("" if gpu else executor):
         body = tf.function(function, autograph=False).get_concrete_function(*specs)
     if not gpu:
 
@@ -279,7 +307,7 @@ def _trace(function, inputs, variables):
                 args=[*arguments, *body.captured_inputs],
                 Tout=[tf.float32] * 2,
                 f=body,
-                executor_type=_SINGLE_THREADED,
+                executor_type=executor,
             )
 
         outer = tf.function(in_one_thread, autograph=False)
@@ -305,7 +333,7 @@ _graphs: OrderedDict[tuple, EpochGraph] = OrderedDict()
 _graphs_lock = threading.Lock()
 
 
-def epoch_graph(build, model_key, optimizer, batch_size, dropout):
+def epoch_graph(build, model_key, optimizer, batch_size, dropout, distort=None, *, scheduled=False):
     """Return the graph for an architecture, the one from an earlier fit where there is one.
 
     Parameters
@@ -321,6 +349,10 @@ def epoch_graph(build, model_key, optimizer, batch_size, dropout):
         Rows of a minibatch.
     dropout : bool
         Whether hidden units are dropped at all; the rate itself is an input of the graph.
+    distort : Warp, CustomDistortion or None, default=None
+        What distorts the rows of each batch.
+    scheduled : bool, default=False
+        Whether every batch has a learning rate of its own.
 
     Returns
     -------
@@ -332,10 +364,10 @@ def epoch_graph(build, model_key, optimizer, batch_size, dropout):
         config.pop("learning_rate", None)
     config.pop("name", None)
     described = json.dumps(config, sort_keys=True, default=repr)
-    key = (model_key, type(optimizer), described, batch_size, dropout)
+    key = (model_key, type(optimizer), described, batch_size, dropout, distort, scheduled)
     with _graphs_lock:
         if key not in _graphs:
-            _graphs[key] = EpochGraph(build(), batch_size, dropout)
+            _graphs[key] = EpochGraph(build(), batch_size, dropout, distort, scheduled=scheduled)
             if len(_graphs) > _MAX_GRAPHS:
                 _graphs.popitem(last=False)
         _graphs.move_to_end(key)

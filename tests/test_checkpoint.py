@@ -104,8 +104,12 @@ def crash(monkeypatch):
         {"optimizer": AVERAGED, "batch_size": 1000},
         {"early_stopping": True, "n_iter_no_change": 4, "learning_rate": 0.3, "epochs": 30},
         {"random_state": np.random.RandomState(1)},
+        {"augmentation": ("affine", "elastic"), "schedule": "cosine"},
     ],
-    ids=["default", "balanced", "linear", "schedule", "average", "early stopping", "generator"],
+    ids=[
+        *("default", "balanced", "linear", "schedule", "average", "early stopping", "generator"),
+        "recipe",
+    ],
 )
 def test_a_fit_that_goes_on_ends_as_if_it_had_not_stopped(mlp, data, crash, epochs_trained, params):
     mlp.set_params(**params)
@@ -173,6 +177,14 @@ def test_more_epochs_may_be_added_and_fewer_asked_for(mlp, data, epochs_trained)
     epochs_trained.clear()
     mlp.fit(*data)
     assert not epochs_trained
+
+
+def test_with_a_schedule_more_epochs_are_another_fit(mlp, data, epochs_trained):
+    mlp.set_params(schedule="cosine", epochs=2).fit(*data)
+    epochs_trained.clear()
+    more = clone(mlp).set_params(epochs=4).fit(*data)
+    assert len(epochs_trained) == 4
+    assert_same_fit(more, alone(mlp, data, epochs=4))
 
 
 def test_warm_starts_go_on_each_from_its_own(mlp, data, crash, epochs_trained):

@@ -6,7 +6,7 @@ import pytest
 from sklearn.base import clone
 
 from mnist_estimator import KerasMLPClassifier
-from mnist_estimator._epoch_loop import extend_history, needs_keras
+from mnist_estimator._epoch_loop import cosine_rates, extend_history, needs_keras
 
 # Keras' own arrays do not know NumPy 2's `copy`.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -178,3 +178,86 @@ def test_histories_stay_aligned():
     history = extend_history({"loss": [3.0]}, earlier)
     np.testing.assert_array_equal(history["val_loss"], [np.nan, 4, 3])
     assert earlier == {"loss": [3, 2], "val_loss": [4, 3]}
+
+
+# The schedule "cosine".
+
+
+def test_cosine_rates():
+    rates = cosine_rates(0.1, 4, 50)
+    assert rates.shape == (4, 50)
+    assert rates.dtype == np.float32
+    rates = rates.ravel()
+    assert rates.argmax() == 10  # a twentieth of 200
+    assert rates.max() == pytest.approx(0.1, rel=1e-3)
+    np.testing.assert_allclose(np.diff(rates[:10]), 0.01, rtol=1e-4)
+    assert (np.diff(rates[10:]) < 0).all()
+    assert rates[105] == pytest.approx(0.05, rel=0.01)
+    assert 0 < rates[-1] < 1e-4
+
+
+class RateNoter(keras.callbacks.Callback):
+    """Note the learning rate at the end of each epoch."""
+
+    def on_train_begin(self, logs=None):
+        self.rates = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+class BatchRateNoter(RateNoter):
+    """The same, by Keras' own loop."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.n_batches = batch + 1
+
+
+@pytest.mark.parametrize("noter", [RateNoter, BatchRateNoter])
+def test_each_batch_has_the_rate_of_the_schedule(noter, data):
+    X, y = data
+    mlp = KerasMLPClassifier((4,), learning_rate=0.01, schedule="cosine", random_state=0)
+    mlp.set_params(epochs=3, batch_size=32, callbacks=noter()).fit(X, y)
+    expected = cosine_rates(0.01, 3, -(-len(X) // 32))[:, -1]
+    np.testing.assert_allclose(mlp.callbacks.rates, expected, rtol=1e-5)
+    assert float(mlp.model_.optimizer.learning_rate) == pytest.approx(0.01)
+
+
+def test_the_schedule_trains_as_keras_does(data):
+    """The graph's updates are those of Keras' optimizer under the same rates."""
+    X, y = data
+    params = {"dropout": 0.0, "epochs": 3, "batch_size": len(X), "random_state": 0}
+    mlp = KerasMLPClassifier((4,), learning_rate=0.01, schedule="cosine", **params).fit(X, y)
+    model = keras.models.clone_model(mlp.model_)
+    start = KerasMLPClassifier((4,), learning_rate=1e-30, **{**params, "epochs": 1}).fit(X, y)
+    model.set_weights(start.model_.get_weights())
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    for rate in cosine_rates(0.01, 3, 1).ravel():
+        model.optimizer.learning_rate = rate
+        model.train_on_batch(X, np.searchsorted(mlp.classes_, y))
+    for ours, theirs in zip(mlp.model_.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_going_on_after_a_schedule(data):
+    X, y = data
+    mlp = KerasMLPClassifier((4,), schedule="cosine", warm_start=True, epochs=2, random_state=0)
+    mlp.fit(X, y)
+    before = mlp.model_.get_weights()[0]
+    mlp.partial_fit(X, y)  # at the constant rate, which is not 0
+    assert np.abs(mlp.model_.get_weights()[0] - before).max() > 1e-4
+    assert len(mlp.fit(X, y).history_["loss"]) == 5
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"optimizer": keras.optimizers.SGD(0.1)},
+        {"learning_rate": keras.optimizers.schedules.CosineDecay(0.1, 10)},
+    ],
+    ids=["optimizer", "schedule"],
+)
+def test_a_schedule_needs_a_rate_to_change(params, data):
+    mlp = KerasMLPClassifier((4,), schedule="cosine", **params)
+    with pytest.raises(ValueError, match="schedule='cosine' changes the learning rate of an opt"):
+        mlp.fit(*data)
