@@ -1,139 +1,13 @@
 """The network: Dense and Dropout layers of Keras."""
 
-from numbers import Integral
-
 import numpy as np
 
 from mnist_estimator._rows import as_tensor
 from mnist_estimator._tensorflow import check_not_forked, keras, start_devices, tf
 
 LARGEST_SEED = 2**31 - 1
-_MOST_UNITS = 2**31 - 1
 # Rows that one prediction takes at once: the activations stay in the processor's cache.
 _PREDICTION_ROWS = 4096
-
-
-def layer_sizes(hidden_layer_sizes):
-    """Return the parameter `hidden_layer_sizes` as a tuple of int.
-
-    Parameters
-    ----------
-    hidden_layer_sizes : array-like of int
-        What the user gave.
-
-    Returns
-    -------
-    sizes : tuple of int
-        Units of each hidden layer.
-
-    Raises
-    ------
-    ValueError
-        If a size is no integer, less than 1, or more than TensorFlow counts.
-    """
-    is_list = getattr(hidden_layer_sizes, "ndim", 1) == 1
-    sizes = tuple(hidden_layer_sizes) if is_list else (None,)
-    if not all(isinstance(size, Integral) and 0 < size <= _MOST_UNITS for size in sizes):
-        raise ValueError(
-            "The 'hidden_layer_sizes' parameter of KerasMLPClassifier must be a tuple of ints from "
-            f"1 to {_MOST_UNITS:,}, () for a linear model. Got {hidden_layer_sizes!r} instead."
-        )
-    return tuple(int(size) for size in sizes)
-
-
-def check_known(name, value, registry):
-    """Check that Keras knows a name.
-
-    Parameters
-    ----------
-    name : str
-        The parameter: "activation" or "optimizer".
-    value : str or object
-        What the user gave; objects pass.
-    registry : module
-        `keras.activations` or `keras.optimizers`.
-
-    Raises
-    ------
-    ValueError
-        If Keras does not.
-    """
-    if not isinstance(value, str):
-        return
-    try:
-        registry.get(value)
-    except ValueError:
-        raise ValueError(
-            f"The {name!r} parameter of KerasMLPClassifier must be a name that Keras knows. "
-            f"Got {value!r} instead; see keras.io/api/{name}s."
-        ) from None
-
-
-def check_activation(activation):
-    """Check that a function can be the activation of hidden units.
-
-    Parameters
-    ----------
-    activation : str or callable
-        What the user gave; names pass.
-
-    Raises
-    ------
-    ValueError
-        If it does not make of a tensor of floats another one of the same shape.
-    """
-    if isinstance(activation, str):
-        return
-    taken = tf.TensorSpec((None, 3), tf.float32)
-    try:
-        graph = tf.function(activation, autograph=False).get_concrete_function(taken)
-        given = graph.structured_outputs
-        found = f"it makes {given} of {taken}"
-        is_right = given.dtype == taken.dtype and given.shape.is_compatible_with(taken.shape)
-    except Exception as error:  # whatever somebody's function raises
-        found, is_right = f"{type(error).__name__}: {error}", False
-    if not is_right:
-        raise ValueError(
-            "The 'activation' parameter of KerasMLPClassifier must be a name that Keras knows, or "
-            "a function of a tensor that gives one of the same shape and dtype. Got "
-            f"{activation!r} instead ({found})."
-        )
-
-
-def check_finite(model):
-    """Check that training came to numbers.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The trained network.
-
-    Raises
-    ------
-    ValueError
-        If a weight is NaN or infinite: the training diverged.
-    """
-    if not all(np.isfinite(weight.numpy()).all() for weight in model.trainable_variables):
-        raise ValueError(
-            "The training diverged: the network's weights are no finite numbers any more. Choose a "
-            "smaller learning_rate, or scale X (and its weights) to values around 1."
-        )
-
-
-def check_float32():
-    """Check that Keras computes in float32, as the compiled epoch does.
-
-    Raises
-    ------
-    ValueError
-        If its global dtype policy is another.
-    """
-    policy = keras.config.dtype_policy().name
-    if policy != "float32":
-        raise ValueError(
-            f"KerasMLPClassifier computes in float32. Keras' global dtype policy is {policy!r}; "
-            "call keras.config.set_dtype_policy('float32') first."
-        )
 
 
 def build_mlp(
@@ -220,3 +94,53 @@ def forward(model, X):
             h = layer.activation(tf.raw_ops.BiasAdd(value=products, bias=layer.bias.value))
         chunks.append(h.numpy())
     return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+
+
+def compiled_mlp(mlp, architecture, rng, optimizer):
+    """Build the network of a classifier, compiled with its optimizer.
+
+    Parameters
+    ----------
+    mlp : KerasMLPClassifier
+        Its parameters are taken.
+    architecture : tuple
+        Features, classes and units of each hidden layer.
+    rng : numpy.random.Generator
+        What draws the start weights.
+    optimizer : str or keras.optimizers.Optimizer
+        A name, or an object of which a copy is made.
+
+    Returns
+    -------
+    model : keras.Model
+        The network.
+    """
+    params = {"activation": mlp.activation, "dropout": mlp.dropout}
+    model = build_mlp(*architecture, seed=rng.integers(LARGEST_SEED), **params)
+    if isinstance(optimizer, str):
+        optimizer = type(keras.optimizers.get(optimizer))(mlp.learning_rate)
+    else:
+        optimizer = type(optimizer).from_config(optimizer.get_config())
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def check_finite(model):
+    """Check that training came to numbers.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The trained network.
+
+    Raises
+    ------
+    ValueError
+        If a weight is NaN or infinite: the training diverged.
+    """
+    if not all(np.isfinite(weight.numpy()).all() for weight in model.trainable_variables):
+        raise ValueError(
+            "The training diverged: the network's weights are no finite numbers any more. Choose a "
+            "smaller learning_rate, or scale X (and its weights) to values around 1."
+        )

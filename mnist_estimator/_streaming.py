@@ -148,7 +148,11 @@ class StreamingGraph:
     def __init__(self, graph):
         self._graph = graph
 
-    def train(self, model, rows, order, seed, dropout_rate):
+    def count_batches(self, n_rows):
+        """Return how many batches an epoch of `n_rows` rows has."""
+        return self._graph.count_batches(n_rows)
+
+    def train(self, model, rows, order, seed, dropout_rate, learning_rates=()):
         """Train for one epoch, as `EpochGraph.train` does.
 
         Parameters
@@ -160,20 +164,23 @@ class StreamingGraph:
         order : ndarray of int32, shape (n,)
             The rows of this epoch. In which order they are used, `seed` decides.
         seed : int
-            Seed of that order and of this epoch's dropout masks.
+            Seed of that order and of this epoch's dropout masks and distortions.
         dropout_rate : float
             The probability that a hidden unit is dropped.
+        learning_rates : ndarray of float32, shape (n_batches,), default=()
+            Each batch's learning rate, where the graph is `scheduled`.
 
         Returns
         -------
         loss, accuracy : float
             Means over the epoch.
         """
-        rng = np.random.default_rng(seed)
-        return _mean(
-            (self._graph.train(model, buffer, chosen, rng.integers(2**31), dropout_rate), chosen)
-            for buffer, chosen in rows.rounds(order, np.random.default_rng(seed))
-        )
+        rng, rates, figures = np.random.default_rng(seed), learning_rates, []
+        for buffer, chosen in rows.rounds(order, np.random.default_rng(seed)):
+            inputs = (model, buffer, chosen, rng.integers(2**31), dropout_rate, rates)
+            figures.append((self._graph.train(*inputs), chosen))
+            rates = rates[self.count_batches(len(chosen)) :]
+        return _mean(figures)
 
     def evaluate(self, model, rows, order):
         """Evaluate a model, as `EpochGraph.evaluate` does.

@@ -20,16 +20,8 @@ from mnist_estimator._epoch_loop import (
     train_by_keras,
 )
 from mnist_estimator._holdout import stratified_holdout
-from mnist_estimator._mlp import (
-    LARGEST_SEED,
-    build_mlp,
-    check_activation,
-    check_finite,
-    check_float32,
-    check_known,
-    forward,
-    layer_sizes,
-)
+from mnist_estimator._mlp import LARGEST_SEED, build_mlp, check_finite, compiled_mlp, forward
+from mnist_estimator._parameters import check_parameters
 from mnist_estimator._progress import epoch_progress
 from mnist_estimator._scikeras import MethodOrder, new_quietly, unchanged_on_failure
 from mnist_estimator._streaming import graph_and_rows
@@ -37,8 +29,10 @@ from mnist_estimator._targets import class_factors, encode_labels, row_weights, 
 from mnist_estimator._tensorflow import KerasClassifier, check_not_forked, keras, start_devices
 from mnist_estimator._validation import check_labelled_rows, check_rows
 from mnist_estimator._warm_start import keep_on_course
-from mnist_estimator.augmentation import check_augmentation, make_distortion
+from mnist_estimator.augmentation import make_distortion
 from mnist_estimator.training import epoch_graph
+
+__all__ = ["KerasMLPClassifier", "build_mlp"]
 
 
 class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder):
@@ -336,7 +330,7 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
     def _fit_rows(self, X, y, sample_weight, *, go_on, classes=None, partial=False):
         """Train on rows, from new weights or (`go_on`) from those that are there."""
         start_devices()
-        sizes = self._check_parameters()
+        sizes = check_parameters(self)
         X, y = check_labelled_rows(self, X, y, reset=not go_on)
         if go_on:
             classes = self.classes_
@@ -359,7 +353,9 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
             weight[train] *= factors[codes[train]]
 
         architecture = (X.shape[1], len(classes), sizes)
-        model = self.model_ if go_on else self._build(architecture, self._rng, self.optimizer)
+        model = (
+            self.model_ if go_on else compiled_mlp(self, architecture, self._rng, self.optimizer)
+        )
         data = (X, codes, weight, train, validation)
         with epoch_progress(self.verbose) as watchers:
             history = self._train(model, architecture, data, watchers, partial=partial)
@@ -390,7 +386,7 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
             common |= {"batch_size": self.batch_size, "distort": distort}
             return train_by_keras(model, *data, **common)
         graph = epoch_graph(
-            lambda: self._build(architecture, np.random.default_rng(0), model.optimizer),
+            lambda: compiled_mlp(self, architecture, np.random.default_rng(0), model.optimizer),
             (architecture, self.activation),
             model.optimizer,
             self.batch_size,
@@ -401,43 +397,3 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         graph, rows = graph_and_rows(graph, X, codes, weight, self.batch_size)
         common |= {"dropout": self.dropout, "peak_rate": peak_rate, "history": history}
         return train_by_graph(graph, model, rows, train, validation, **common)
-
-    def _build(self, architecture, rng, optimizer):
-        """Return a new, compiled model."""
-        n_features, n_classes, sizes = architecture
-        model = build_mlp(
-            n_features,
-            n_classes,
-            sizes,
-            activation=self.activation,
-            dropout=self.dropout,
-            seed=rng.integers(LARGEST_SEED),
-        )
-        if isinstance(optimizer, str):
-            optimizer = type(keras.optimizers.get(optimizer))(self.learning_rate)
-        else:
-            optimizer = type(optimizer).from_config(optimizer.get_config())
-        optimizer.build(model.trainable_variables)
-        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-        return model
-
-    def _check_parameters(self):
-        """Check what the declared constraints cannot say; return the layer sizes as a tuple."""
-        check_float32()
-        check_known("activation", self.activation, keras.activations)
-        check_activation(self.activation)
-        check_known("optimizer", self.optimizer, keras.optimizers)
-        check_augmentation(self.augmentation)
-        has_own = not isinstance(self.optimizer, str) or not isinstance(self.learning_rate, Real)
-        if self.schedule == "cosine" and has_own:
-            raise ValueError(
-                "schedule='cosine' changes the learning rate of an optimizer given by its name. "
-                f"Got optimizer={self.optimizer!r}, learning_rate={self.learning_rate!r}; give "
-                "schedule='constant' with these."
-            )
-        if self.early_stopping and not self.validation_split:
-            raise ValueError(
-                "early_stopping=True needs held-out rows to watch. Got validation_split=0; set it "
-                "to 0.2, for example."
-            )
-        return layer_sizes(self.hidden_layer_sizes)

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from mnist_estimator import KerasMLPClassifier, neural_network
+from mnist_estimator import KerasMLPClassifier, _mlp
 
 rng = np.random.default_rng(0)
 X = rng.random((40, 5), np.float32)
@@ -142,7 +142,7 @@ def test_a_network_that_the_memory_does_not_hold(mlp, monkeypatch):
     def build(*args, **kwargs):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
-    monkeypatch.setattr(neural_network, "build_mlp", build)
+    monkeypatch.setattr(_mlp, "build_mlp", build)
     with pytest.raises(MemoryError, match="choose smaller hidden_layer_sizes or a smaller batch"):
         mlp.fit(X, y)
     assert state_of(mlp) == ({}, [], None)

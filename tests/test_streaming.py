@@ -256,6 +256,17 @@ def test_early_stopping_watches_rows_held_out_from_the_stream(small_buffer, pipe
     assert np.argmin(losses) == len(losses) - 3
 
 
+def test_distortions_and_schedules_work_on_streams(small_buffer, pipe, blocks, digits):
+    pipe.set_params(mlp__augmentation="affine", mlp__schedule="cosine", mlp__batch_size=20)
+    first, again = (clone(pipe).fit(blocks, digits[1]) for _ in range(2))
+    np.testing.assert_array_equal(weights_of(first), weights_of(again))
+    plain = clone(pipe).set_params(mlp__augmentation=None).fit(blocks, digits[1])
+    assert plain["mlp"].history_["loss"][-1] < first["mlp"].history_["loss"][-1]
+    # All batches have their rate: the optimizer counted as many steps as in memory.
+    in_memory = clone(pipe).fit(*digits)["mlp"].model_.optimizer.iterations
+    assert int(first["mlp"].model_.optimizer.iterations) == int(in_memory)
+
+
 def test_training_goes_on_from_disk(small_buffer, pipe, blocks, digits):
     _, y = digits
     mlp = pipe.set_params(mlp__warm_start=True).fit(blocks, y)["mlp"]
