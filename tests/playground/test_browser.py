@@ -95,7 +95,14 @@ def draw(page, strokes):
 
 def wait_to_hear(page, text):
     """Wait until a screen reader has said something that begins so, and forget it."""
-    page.wait_for_function("text => heard.some(said => said.startsWith(text))", arg=text)
+    page.evaluate(
+        """text => new Promise((resolve, reject) => {
+            const look = () => heard.some((said) => said.startsWith(text)) && resolve();
+            setInterval(look, 20);
+            setTimeout(() => reject(new Error(`${text} is not in ${heard}`)), 60_000);
+        })""",
+        text,
+    )
     page.evaluate("heard.length = 0")
 
 
