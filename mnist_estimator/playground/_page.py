@@ -73,6 +73,7 @@ def page_files(model: str | os.PathLike[str], *, offline: bool = False) -> dict[
         "name": Path(model).name,
         "classes": [str(label) for label in opened.classes],
         "shape": opened.input_shape,
+        "max": opened.metadata["input"].get("max") or 255,
         "offline": offline,
     }
     found["page.json"] = json.dumps(description).encode()

@@ -13,6 +13,7 @@ from PIL import Image
 
 from mnist_estimator import make_mnist_pipeline, prepare_digits, save_onnx
 from mnist_estimator.playground import page_files
+from mnist_estimator.runtime import OnnxModel
 
 READY = "html[data-ready]"
 EMPTY = "Draw a digit from 0 to 9."
@@ -151,7 +152,7 @@ def test_first_answer_within_two_seconds(serve, site, open_page):
     with serve(site) as server:
         for _ in range(3):
             page = open_page(server.url)
-            page.get_by_role("button", name="Sample of a 3").click()
+            page.get_by_role("button", name="Sample 3").click()
             answered(page)
             first = page.evaluate("performance.getEntriesByName('answer')[0].toJSON()")
             times.append(first["startTime"] + first["duration"])
@@ -160,7 +161,7 @@ def test_first_answer_within_two_seconds(serve, site, open_page):
 
 
 def test_the_image_is_that_of_prepare_digits(page, templates):
-    page.get_by_role("button", name="Sample of a 8").click()
+    page.get_by_role("button", name="Sample 8").click()
     answered(page)
     picture = Image.open(BytesIO(page.locator("#pad").screenshot())).convert("L")
     inside = picture.crop((8, 8, picture.width - 8, picture.height - 8))  # without the border
@@ -170,7 +171,7 @@ def test_the_image_is_that_of_prepare_digits(page, templates):
 def test_samples_by_keyboard(page):
     read = []
     for digit in range(10):
-        page.get_by_role("button", name=f"Sample of a {digit}").press("Enter")
+        page.get_by_role("button", name=f"Sample {digit}").press("Enter")
         read.append(answered(page))
     assert sum(map(str.__eq__, read, "0123456789")) >= 9, read
 
@@ -209,7 +210,7 @@ def test_focus_order_and_drawing_by_keyboard(page):
     for _ in range(5):
         page.keyboard.press("Tab")
         names.append(page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.id"))
-    assert names == ["Drawing area", "undo", "clear", "thickness", "Sample of a 0"]
+    assert names == ["Drawing area", "undo", "clear", "thickness", "Sample 0"]
     pad = page.get_by_role("application", name="Drawing area")
     pad.focus()
     for _ in range(6):
@@ -228,7 +229,7 @@ def test_focus_order_and_drawing_by_keyboard(page):
     pad.press("Backspace")
     assert answered(page) == ""
     assert page.locator("#best").inner_text() == EMPTY
-    page.get_by_role("button", name="Sample of a 7").press("Space")
+    page.get_by_role("button", name="Sample 7").press("Space")
     answered(page)
     pad.press("Delete")
     assert answered(page) == ""
@@ -236,7 +237,7 @@ def test_focus_order_and_drawing_by_keyboard(page):
 
 
 def test_what_a_screen_reader_finds(page):
-    page.get_by_role("button", name="Sample of a 2").click()
+    page.get_by_role("button", name="Sample 2").click()
     assert spoken(page) == "2"
     assert page.get_by_role("img", name="What the network sees").count() == 1
     table = page.get_by_role("table", name="Probability of each digit")
@@ -275,16 +276,26 @@ def test_a_finger_on_a_phone(serve, site, open_page, templates, scheme):
         assert page.messages == []
 
 
-def test_classes_of_text(serve, network_file, runtime, open_page, tmp_path):
+@pytest.mark.parametrize("largest", [255, 16])
+def test_names_and_probabilities_are_the_models(
+    serve, network_file, runtime, open_page, tmp_path, largest
+):
     names = np.array([f"<b>{digit}</b>" for digit in range(10)])
-    path = tmp_path / "text.onnx"
-    path.write_bytes(network_file(classes=names, shape=(28, 28)).SerializeToString())
+    model, path = network_file(classes=names, shape=(28, 28)), tmp_path / "text.onnx"
+    for entry in model.metadata_props:
+        if entry.key == "input":
+            entry.value = json.dumps(json.loads(entry.value) | {"max": largest})
+    path.write_bytes(model.SerializeToString())
     with serve(page_files(path) | runtime) as server:
         page = open_page(server.url)
-        page.get_by_role("button", name="Sample of a 6").click()
-        answered(page)
-        assert page.locator("#best strong").inner_text() in names
+        page.get_by_role("button", name="Sample 6").click()
+        read = answered(page)
+        levels = np.floor(seen(page) * largest / 255 + 0.5).astype(np.uint8)
+        expected = OnnxModel(path).predict_proba(levels.reshape(1, 28, 28))[0]
+        shown = [float(share[:-1]) for share in page.locator(".share").all_inner_texts()]
+        np.testing.assert_allclose(shown, 100 * expected, atol=0.0501)
         assert page.locator("th").all_inner_texts() == names.tolist()
+        assert read == names[expected.argmax()]
         assert page.get_by_text("The model is text.onnx.").is_visible()
         assert page.messages == []
 
@@ -308,7 +319,7 @@ def test_opens_without_its_server(site, open_page, tmp_path):
         server.shutdown()
     page.reload()
     page.wait_for_selector(READY)
-    page.get_by_role("button", name="Sample of a 0").click()
+    page.get_by_role("button", name="Sample 0").click()
     assert answered(page) == "0"
 
 

@@ -29,6 +29,7 @@ def test_sources_model_and_description(write, page_folder, shape):
         "name": "my digits.onnx",
         "classes": [str(digit) for digit in range(10)],
         "shape": list(shape),
+        "max": 255,
         "offline": False,
     }
     assert files.pop("model.onnx") == path.read_bytes()

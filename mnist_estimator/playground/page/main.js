@@ -38,7 +38,7 @@ async function answer() {
 function addSample(name, strokes) {
   const button = document.createElement("button");
   button.type = "button";
-  button.ariaLabel = `Sample of a ${name}`;
+  button.ariaLabel = `Sample ${name}`;
   button.innerHTML = '<svg viewBox="0 0 100 100" aria-hidden="true"><path></path></svg>';
   const lines = strokes.map((points) => `M${points.map(([x, y]) => [100 * x, 100 * y]).join("L")}`);
   button.querySelector("path").setAttribute("d", lines.join(""));
@@ -70,17 +70,20 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-try {
+async function start() {
   const [page, samples] = await Promise.all([loadJson("page.json"), loadJson("samples.json")]);
   for (const [name, strokes] of Object.entries(samples)) addSample(name, strokes);
   makeBars(page.classes);
   element("model").textContent = `The model is ${page.name}.`;
-  read = await openModel("model.onnx", page.shape);
+  read = await openModel("model.onnx", page);
   performance.mark("ready");
   document.documentElement.dataset.ready = "";
   answer();
-  if (page.offline) await navigator.serviceWorker?.register("offline.js");
-} catch (error) {
+  return page;
+}
+
+const { offline } = await start().catch((error) => {
   showProblem(`The network could not be loaded (${error.message}).`);
   throw error;
-}
+});
+if (offline) await navigator.serviceWorker?.register("offline.js");

@@ -8,11 +8,13 @@ ort.env.wasm.wasmPaths = {
   wasm: new URL("ort-wasm-simd-threaded.wasm", import.meta.url).href,
 };
 
-// A function from an image (784 grey levels) to the probability of each class.
-export async function openModel(address, shape) {
+// A function from an image (784 grey levels, 0 to 255) to the probability of each class, by a model
+// that takes images of this shape, in grey levels from 0 to `max`.
+export async function openModel(address, { shape, max }) {
   const session = await ort.InferenceSession.create(address, { executionProviders: ["wasm"] });
   const read = async (image) => {
-    const X = new ort.Tensor("uint8", image, [1, ...shape]);
+    const levels = image.map((level) => Math.round((level * max) / 255));
+    const X = new ort.Tensor("uint8", levels, [1, ...shape]);
     const { probabilities } = await session.run({ X }, ["probabilities"]);
     return probabilities.data;
   };
