@@ -1,5 +1,6 @@
 """Fail if the wheel holds anything but the package, or the sdist lacks a part of the project."""
 
+import re
 import sys
 import tarfile
 import zipfile
@@ -17,7 +18,13 @@ for needed in ("py.typed", "playground/page/index.html"):
         sys.exit(f"the wheel lacks {needed}")
 
 with tarfile.open(sdist) as archive:
-    parts = {name.split("/")[1] for name in archive.getnames() if "/" in name}
+    names = archive.getnames()
+parts = {name.split("/")[1] for name in names if "/" in name}
 missing = {"mnist_estimator", "tests", "docs", "pyproject.toml", "README.md", "LICENSE"} - parts
 if missing:
     sys.exit(f"the sdist lacks {sorted(missing)}")
+made = [
+    name for name in names if re.search(r"/docs/(_build|gallery|reference)/|/node_modules/", name)
+]
+if made:
+    sys.exit(f"the sdist holds what a build made: {made[:5]}")

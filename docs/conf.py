@@ -60,6 +60,7 @@ myst_heading_anchors = 3
 
 # The programs print plain lines also where the build is watched on a terminal.
 os.environ["TTY_COMPATIBLE"] = "0"
+# They run where MNIST is; elsewhere they are shown without results.
 try:
     fetch_mnist(download_if_missing=False)
     has_mnist = True
@@ -95,7 +96,7 @@ html_title = f"mnist_estimator {release}"
 html_theme_options = {
     "logo": {"text": "mnist_estimator"},
     "navbar_align": "left",
-    "header_links_before_dropdown": 9,
+    "header_links_before_dropdown": 7,
     "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],

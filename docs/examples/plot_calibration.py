@@ -109,7 +109,7 @@ ax.legend()
 from mnist_estimator import DigitsDisplay
 
 least_sure = np.argsort(model.predict_proba(X_test).max(axis=1))[:20]
-DigitsDisplay.from_estimator(model, X_test[least_sure], y_test[least_sure], n_images=20, n_cols=10)
+DigitsDisplay.from_estimator(model, X_test[least_sure], y_test[least_sure], n_images=20, n_cols=5)
 
 # %%
 # A warning: confidence is only as good as the images are like those of the training. Shown a

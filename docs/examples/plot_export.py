@@ -63,7 +63,7 @@ from mnist_estimator import DigitsDisplay, OnnxClassifier
 
 classifier = OnnxClassifier(folder / "digits.onnx")
 print(f"{classifier.score(X_test, y_test):.2%}")
-DigitsDisplay.from_estimator(classifier, X_test, y_test, n_images=30, n_cols=10)
+DigitsDisplay.from_estimator(classifier, X_test, y_test, n_images=15, n_cols=5)
 
 # %%
 # The file says of itself how it was made:

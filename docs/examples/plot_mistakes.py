@@ -69,7 +69,7 @@ from mnist_estimator.evaluation import rank_ambiguous
 
 rows, pairs = rank_ambiguous(probabilities, classes=pipe.classes_)
 captions = [f"{first} or {second}" for first, second in pairs[:20]]
-DigitsDisplay.from_predictions(X_test[rows], captions, n_images=20, n_cols=10)
+DigitsDisplay.from_predictions(X_test[rows], captions, n_images=20, n_cols=5)
 
 # %%
 # What the network does not know

@@ -49,7 +49,7 @@ TrainingHistoryDisplay.from_estimator(
 #
 # A thousand images for 109,386 weights: the network can remember them one by one. The training
 # loss goes to nothing, the validation loss turns and rises. That turn is the sign to look for.
-# Dropout holds it up.
+# Dropout puts it off.
 
 few = slice(1_000)
 runs = {
