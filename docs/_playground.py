@@ -77,7 +77,6 @@ def picture(files):
         thread.start()
         try:
             screenshots(server.url, "playground", width=960, height=700, before=draw)
-            screenshots(server.url, "playground-phone", width=390, height=760, before=draw)
         finally:
             server.shutdown()
             thread.join()
