@@ -148,16 +148,22 @@ def test_reads_the_ten_digits_while_they_are_drawn(page, templates, distort):
 
 
 def test_first_answer_within_two_seconds(serve, site, open_page):
-    times = []
+    # Other work on the machine may hold up the one or the other.
+    assert min(times_to_first_answer(serve, site, open_page)) < 2_000  # milliseconds
+
+
+def times_to_first_answer(serve, site, open_page):
+    """Return how long it takes from opening the page, in windows of their own, up to a fast one."""
+    times = [np.inf]
     with serve(site) as server:
-        for _ in range(3):
+        while times[-1] > 2_000 and len(times) < 7:
             page = open_page(server.url)
             page.get_by_role("button", name="Sample 3").click()
             answered(page)
             first = page.evaluate("performance.getEntriesByName('answer')[0].toJSON()")
             times.append(first["startTime"] + first["duration"])
             page.close()
-    assert min(times) < 2_000  # milliseconds; other work on the machine may hold up one of them
+    return times
 
 
 def test_the_image_is_that_of_prepare_digits(page, templates):
