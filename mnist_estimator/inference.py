@@ -6,13 +6,14 @@ import threading
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from mnist_estimator._blocks import BlockwiseScore, is_dask, map_rows
 from mnist_estimator.runtime import OnnxModel
 from mnist_estimator.runtime._fork import in_onnxruntime
 
 _opening = threading.Lock()
 
 
-class OnnxClassifier(ClassifierMixin, BaseEstimator):
+class OnnxClassifier(BlockwiseScore, ClassifierMixin, BaseEstimator):
     """A fitted classifier over one ``.onnx`` file.
 
     The file is one that `save_onnx` wrote, from a `KerasMLPClassifier` or from anything that
@@ -56,6 +57,9 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
     A model file is treated as hostile: it is refused with a `ModelFileError` unless it is plain
     arithmetic on what it holds itself. `OnnxModel` says which limits there are. A pickle is not a
     model file: loading one from a stranger runs whatever he likes.
+
+    A dask array gives a dask array: the file's content travels with the blocks' tasks, and each
+    worker process opens it once.
 
     One classifier may be used by several threads at once. Rows in the file's own dtype and shape
     go to onnxruntime as they are; large batches are computed a few hundred rows at a time, which
@@ -117,13 +121,13 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width), \
-                or DataFrame or dict of columns
+                or DataFrame, dict of columns or dask array
             Rows as the exported estimator took them, in any dtype that holds the same values.
 
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            Classes, in the dtype of `classes_`.
+            Classes, in the dtype of `classes_`. Lazy where `X` is.
 
         Raises
         ------
@@ -132,6 +136,8 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         ModelFileError
             If the file is missing, damaged, not one of ours, or not safe to run.
         """
+        if is_dask(X):
+            return map_rows(X, self.predict, self.classes_.dtype)
         return self._model().predict(X)
 
     def predict_proba(self, X):
@@ -140,13 +146,13 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, height, width), \
-                or DataFrame or dict of columns
+                or DataFrame, dict of columns or dask array
             Rows as the exported estimator took them, in any dtype that holds the same values.
 
         Returns
         -------
         probabilities : ndarray of float32, shape (n_samples, n_classes)
-            Columns in the order of `classes_`.
+            Columns in the order of `classes_`. Lazy where `X` is.
 
         Raises
         ------
@@ -155,6 +161,8 @@ class OnnxClassifier(ClassifierMixin, BaseEstimator):
         ModelFileError
             If the file is missing, damaged, not one of ours, or not safe to run.
         """
+        if is_dask(X):
+            return map_rows(X, self.predict_proba, np.float32, len(self.classes_))
         return self._model().predict_proba(X)
 
     @property

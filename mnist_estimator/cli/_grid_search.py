@@ -7,17 +7,26 @@ for the same grid (docs/benchmarks).
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, field
 from statistics import fmean, pstdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from joblib import Parallel, delayed, parallel_config
 from sklearn.model_selection import StratifiedKFold
 
 from mnist_estimator._tensorflow import keras, start_devices
 from mnist_estimator.cli._options import Layers
 from mnist_estimator.pipeline import make_mnist_pipeline
+
+if TYPE_CHECKING:  # an extra
+    from distributed import Client
+
+# The numbers of a candidate and of its fold, the accuracy and the seconds.
+Result = tuple[int, int, float, float]
+Results = Generator[Result, None, None]
 
 
 @dataclass(eq=False)
@@ -63,6 +72,7 @@ def grid_search(
     *,
     cv: int,
     n_workers: int,
+    client: "Client | None" = None,
     **params: Any,
 ) -> None:
     """Fit every candidate on every fold.
@@ -78,45 +88,62 @@ def grid_search(
     cv : int
         How many folds, stratified and shuffled.
     n_workers : int
-        How many fits run at once.
+        How many fits run at once, in threads of this process.
+    client : distributed.Client or None, default=None
+        A connection to a Dask cluster, which is to run the fits instead.
     **params
         Parameters of the `KerasMLPClassifier` that all candidates share; the folds are shuffled
         by its `random_state`.
     """
     folds = StratifiedKFold(cv, shuffle=True, random_state=params["random_state"])
-    stop = threading.Event()
-
-    def fit(candidate: Candidate, train: Any, test: Any) -> tuple[float, float]:
-        pipe = make_mnist_pipeline(
-            hidden_layer_sizes=tuple(candidate.layers),
-            dropout=candidate.dropout,
-            validation_split=0.0,
-            callbacks=_StopWhenAsked(stop),
-            **params,
-        ).set_params(scale__pixel_max=int(X.max()))
-        start = time.perf_counter()
-        pipe.fit(X[train], y[train])
-        return pipe.score(X[test], y[test]), time.perf_counter() - start
-
+    stop, pixel_max = threading.Event(), int(X.max())
+    if client is None:
+        params["callbacks"] = _StopWhenAsked(stop)
     splits = list(folds.split(X, y))
+    fits = []
+    for number, candidate in enumerate(candidates):
+        for fold, (train, test) in enumerate(splits, start=1):
+            pipe = make_mnist_pipeline(
+                hidden_layer_sizes=tuple(candidate.layers),
+                dropout=candidate.dropout,
+                validation_split=0.0,
+                **params,
+            ).set_params(scale__pixel_max=pixel_max)
+            fits.append((number, fold, pipe, X, y, train, test))
+    results = _in_threads(fits, n_workers, stop) if client is None else _on_cluster(fits)
+    with closing(results):
+        for number, fold, accuracy, seconds in results:
+            candidate = candidates[number]
+            candidate.accuracies[fold] = accuracy
+            candidate.seconds.append(seconds)
+            on_fit(candidate)
+
+
+def _fit(number: int, fold: int, pipe: Any, X: Any, y: Any, train: Any, test: Any) -> Result:
+    """Fit and score a pipeline on one fold of a candidate."""
+    start = time.perf_counter()
+    pipe.fit(X[train], y[train])
+    return number, fold, pipe.score(X[test], y[test]), time.perf_counter() - start
+
+
+def _in_threads(fits: list[tuple], n_workers: int, stop: threading.Event) -> Results:
+    """Run fits in threads; yield what comes out as it comes."""
     # Holds back what TensorFlow writes to stderr; in a thread that could swallow our messages.
     start_devices()
     pool = ThreadPoolExecutor(n_workers)
     try:
-        fits = {
-            pool.submit(fit, candidate, train, test): (candidate, fold)
-            for candidate in candidates
-            for fold, (train, test) in enumerate(splits, start=1)
-        }
-        for future in as_completed(fits):
-            candidate, fold = fits[future]
-            candidate.accuracies[fold], seconds = future.result()
-            candidate.seconds.append(seconds)
-            on_fit(candidate)
+        for future in as_completed([pool.submit(_fit, *fit) for fit in fits]):
+            yield future.result()
     finally:
         # On Ctrl-C the fits under way end with their epoch.
         stop.set()
         pool.shutdown(cancel_futures=True)
+
+
+def _on_cluster(fits: list[tuple]) -> Results:
+    """Run fits on the connected Dask cluster; yield what comes out as it comes."""
+    with parallel_config(backend="dask"):
+        yield from Parallel(return_as="generator_unordered")(delayed(_fit)(*fit) for fit in fits)
 
 
 class _Abandoned(Exception):

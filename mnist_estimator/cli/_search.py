@@ -30,7 +30,9 @@ from mnist_estimator.cli._options import (
 )
 from mnist_estimator.cli._output import make_console
 
-if TYPE_CHECKING:  # it imports TensorFlow
+if TYPE_CHECKING:  # an extra, and what imports TensorFlow
+    from distributed import Client
+
     from mnist_estimator.cli._grid_search import Candidate
 
 
@@ -72,6 +74,14 @@ def search(
         ),
     ] = None,
     checkpoint: Checkpoint = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS|local",
+            help="Run the fits on a Dask cluster: its scheduler's address (tcp://host:8786), or "
+            "'local' for worker processes on this machine.",
+        ),
+    ] = None,
 ) -> None:
     """Compare networks by cross-validation, each of --layers with each of --dropout."""
     if n_jobs == 0:
@@ -82,7 +92,7 @@ def search(
         "random_state": seed,
         "checkpoint": checkpoint,
     }
-    run(data, rows, layers, dropout, params, cv=cv, n_jobs=n_jobs, csv_file=csv_file)
+    run(data, rows, layers, dropout, params, cv=cv, n_jobs=n_jobs, csv_file=csv_file, dask=dask)
 
 
 def run(
@@ -95,6 +105,7 @@ def run(
     cv: int,
     n_jobs: int,
     csv_file: Path | None,
+    dask: str | None = None,
 ) -> None:
     """Cross-validate a grid and print its table.
 
@@ -116,29 +127,36 @@ def run(
         Fits at once, as joblib counts them.
     csv_file : Path or None
         Where to write the table, if wanted.
+    dask : str or None, default=None
+        The cluster that runs the fits: a scheduler's address or "local"; None for this process.
     """
     from joblib import cpu_count
 
     from mnist_estimator.datasets import load_image_data
 
     console = make_console()
-    with console.status("Loading the images"):
-        X, y, _, _ = load_image_data(data)
-    if n_rows is not None:
-        X, y = _sample(X, y, n_rows, params["random_state"])
-    n_processors = cpu_count()
-    wanted = n_jobs if n_jobs > 0 else n_processors + 1 + n_jobs
-    n_workers = max(1, min(wanted, n_processors))
-    _share_processors(n_processors, n_workers)
-    with console.status("Starting TensorFlow"):
-        from mnist_estimator.cli._grid_search import Candidate, grid_search
+    with _cluster(dask, console) as client:
+        with console.status("Loading the images"):
+            X, y, _, _ = load_image_data(data)
+        if n_rows is not None:
+            X, y = _sample(X, y, n_rows, params["random_state"])
+        if client is None:
+            n_processors = cpu_count()
+            wanted = n_jobs if n_jobs > 0 else n_processors + 1 + n_jobs
+            n_workers = max(1, min(wanted, n_processors))
+            _share_processors(n_processors, n_workers)
+        else:
+            n_workers = sum(client.ncores().values())
+        with console.status("Starting TensorFlow"):
+            from mnist_estimator.cli._grid_search import Candidate, grid_search
 
-    candidates = [Candidate(*pair) for pair in product(layers, dropout)]
-    console.print(
-        f"{len(candidates)} networks × {cv} folds on {len(X):,} images, {n_workers} at once."
-    )
-    with _progress(console, candidates, cv) as on_fit:
-        grid_search(candidates, X, y, on_fit, cv=cv, n_workers=n_workers, **params)
+        candidates = [Candidate(*pair) for pair in product(layers, dropout)]
+        console.print(
+            f"{len(candidates)} networks × {cv} folds on {len(X):,} images, {n_workers} at once."
+        )
+        with _progress(console, candidates, cv) as on_fit:
+            common = {"cv": cv, "n_workers": n_workers, "client": client}
+            grid_search(candidates, X, y, on_fit, **common, **params)
     ranked = sorted(candidates, key=lambda candidate: -candidate.score)
     console.print(_table(ranked))
     if csv_file is not None:
@@ -149,6 +167,23 @@ def run(
         f"--dropout {best.dropout:g} --epochs {params['epochs']}",
         soft_wrap=True,
     )
+
+
+@contextmanager
+def _cluster(dask: str | None, console: Console) -> "Iterator[Client | None]":
+    """Connect to a Dask cluster, if one is wanted."""
+    if dask is None:
+        yield None
+        return
+    try:
+        from mnist_estimator.cluster import connect
+    except ImportError as error:
+        message = f"--dask needs another package ({error}): pip install 'mnist_estimator[dask]'."
+        raise typer.BadParameter(message) from error
+    with console.status("Connecting to the cluster"):
+        client = connect(dask)
+    with client:
+        yield client
 
 
 def _sample(X: Any, y: Any, n_rows: int, seed: int) -> tuple[Any, Any]:

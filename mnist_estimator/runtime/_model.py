@@ -3,6 +3,7 @@
 import functools
 import math
 import os
+import pickle
 import stat
 import threading
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,8 @@ ACCELERATOR_CHUNK_ROWS = 8192
 # A trial row takes microseconds; a graph that keeps a processor busy for this long is no
 # classifier of ours.
 MAX_TRIAL_SECONDS = 10.0
+
+_reopening = threading.Lock()
 
 # Operators after which a missing value (NaN) is an answer like any other.
 _TAKE_MISSING_VALUES = {"Imputer", "IsNaN", "TreeEnsembleClassifier", "TreeEnsembleRegressor"}
@@ -237,8 +240,8 @@ class OnnxModel:
         return f"OnnxModel({self._source})"
 
     def __reduce__(self) -> tuple:
-        reopen = functools.partial(OnnxModel, providers=self.providers, n_threads=self.n_threads)
-        return reopen, (self._content,), {"name": self.name, "_source": self._source}
+        settings = pickle.dumps((self.providers, self.n_threads))
+        return _reopen, (self._content, settings, self.name, self._source)
 
     def _compute(self, X: Any, outputs: list[str]) -> list[np.ndarray]:
         """Return the wanted outputs of the graph for any rows."""
@@ -334,6 +337,21 @@ class OnnxModel:
             f"Cannot use {self._source} as a model: {found}. "
             "Expected an .onnx file written by mnist_estimator.save_onnx; export the model again."
         )
+
+
+def _reopen(*pickled: Any) -> OnnxModel:
+    """Return a pickled model, the same one for the same pickle."""
+    with _reopening:
+        return _open_once(*pickled)
+
+
+# A Dask worker unpickles the model with each of its tasks.
+@functools.lru_cache(maxsize=4)
+def _open_once(content: bytes, settings: bytes, name: str, source: str) -> OnnxModel:
+    providers, n_threads = pickle.loads(settings)
+    model = OnnxModel(content, providers=providers, n_threads=n_threads)
+    model.name, model._source = name, source
+    return model
 
 
 def _first_line(error: Exception) -> str:
