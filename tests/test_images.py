@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import re
+import struct
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -396,6 +397,15 @@ class TestRefused:
             prepare_digits(io.BytesIO(b"P2 1200 1200 9 " + b"9 0 9 " * 800_000))
         with pytest.raises(ImageError, match="the file is damaged or cut short"):
             prepare_digits(io.BytesIO(b"P2 3 9 9 " + b"9 0 9 " * 4))
+
+    def test_offsets_beyond_all_files(self, seven):
+        tiff = bytearray(encoded(seven, "TIFF").getvalue())
+        tag = tiff.index(struct.pack("<HHI", 273, 4, 1))  # where its pixels start
+        tiff[tag + 2 : tag + 12] = struct.pack("<HII", 16, 1, len(tiff))  # in eight bytes
+        tiff += b"\xff" * 8
+
+        with pytest.raises(ImageError, match="the file is damaged or cut short"):
+            prepare_digits(io.BytesIO(tiff))
 
     def test_large_file(self, monkeypatch):
         monkeypatch.setattr(_reading, "MAX_FILE_BYTES", 2**20)

@@ -33,8 +33,11 @@ _UPRIGHT = {
     7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
     8: np.rot90,
 }
-# What Pillow's readers raise, by format.
-_DAMAGE = (OSError, SyntaxError, EOFError, ValueError, struct.error, zlib.error)
+# What Pillow's readers raise: of Python's errors nearly all, and those of its C libraries.
+_DAMAGE = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, OSError, SyntaxError, TypeError),
+    *(ValueError, struct.error, zlib.error),
+)
 _EXPECTED = (
     "expected a path or an open binary file of a PNG, JPEG, TIFF, BMP, GIF or WebP picture, a PIL "
     "image, or an array of shape (height, width) or (height, width, channels)"
@@ -96,17 +99,19 @@ def _read_stream(stream):
         raise ImageError(
             f"the file has more than {MAX_FILE_BYTES >> 20} MiB. Scale the picture down first."
         )
+    with warnings.catch_warnings():
+        # Limits of our own take the place of Pillow's, and errors that of its doubts.
+        warnings.simplefilter("ignore")
+        with _open(data) as image:
+            return _grey_of_pil(image)
+
+
+def _open(data):
+    """Return the picture in a file's bytes, not yet decoded."""
     try:
-        with warnings.catch_warnings():
-            # Limits of our own take the place of Pillow's, and errors that of its doubts.
-            warnings.simplefilter("ignore")
-            with Image.open(BytesIO(data), formats=_FORMATS) as image:
-                full_size = image.size
-                image.draft(None, (_ENOUGH_PIXELS_A_SIDE, _ENOUGH_PIXELS_A_SIDE))
-                check_decoding(image, full_size, data)
-                return _grey_of_pil(image)
-    except ImageError:
-        raise
+        image = Image.open(BytesIO(data), formats=_FORMATS)
+        full_size = image.size
+        image.draft(None, (_ENOUGH_PIXELS_A_SIDE, _ENOUGH_PIXELS_A_SIDE))
     except UnidentifiedImageError as error:
         head = data[:1024].lower()
         for mark, what in _LOOKS_LIKE.items():
@@ -118,21 +123,29 @@ def _read_stream(stream):
     except Image.DecompressionBombError as error:
         raise ImageError(too_large(f"more than {2 * Image.MAX_IMAGE_PIXELS:,}")) from error
     except _DAMAGE as error:
-        raise ImageError(f"the file is damaged or cut short ({error}).") from error
+        raise _damaged(error) from error
+    check_decoding(image, full_size, data)
+    return image
+
+
+def _damaged(error):
+    return ImageError(f"the file is damaged or cut short ({error}).")
 
 
 def _grey_of_pil(image):
     """Grey levels of a PIL image of any mode, upright."""
     check_n_pixels(*image.size)
-    # A phone's MPO file is one photograph and its previews.
-    if getattr(image, "is_animated", False) and image.format != "MPO":
-        raise ImageError("it has several frames or pages; save the one that shows the digit.")
-    image.draft(None, (_ENOUGH_PIXELS_A_SIDE, _ENOUGH_PIXELS_A_SIDE))
     try:
-        image.load()
-        orientation = image.getexif().get(_ORIENTATION)
+        # A phone's MPO file is one photograph and its previews.
+        is_film = getattr(image, "is_animated", False) and image.format != "MPO"
+        if not is_film:
+            image.draft(None, (_ENOUGH_PIXELS_A_SIDE, _ENOUGH_PIXELS_A_SIDE))
+            image.load()
+            orientation = image.getexif().get(_ORIENTATION)
     except _DAMAGE as error:
-        raise ImageError(f"the file is damaged or cut short ({error}).") from error
+        raise _damaged(error) from error
+    if is_film:
+        raise ImageError("it has several frames or pages; save the one that shows the digit.")
     width, height = image.size
     factor = max(1, max(width, height) // _ENOUGH_PIXELS_A_SIDE)
     # A stripe at a time, because converting makes copies.
