@@ -70,7 +70,7 @@ def made(digits, tmp_path_factory):
         classifier,
         X[900:],
         y[900:],
-        facts={"Training time": "12.3 s"},
+        facts={"Training time": "12.3 s", "Training accuracy": "97% (with dropout on)"},
         baselines={"nearest class mean": 0.8203},
         command="mnist-estimator train --data <folder>",
         title="Digits & more",
@@ -94,6 +94,8 @@ def test_returns_the_figures_it_shows(made):
 def test_facts_baselines_command_title_parameters_and_versions(made):
     text = made.page.text
     assert "Training time 12.3 s" in text
+    assert "<dd>12.3 s</dd>" in made.page.html
+    assert '<dd class="sentence">97% (with dropout on)</dd>' in made.page.html
     assert "nearest class mean 82.03%" in text
     assert "mnist-estimator train --data <folder>" in text
     assert text.startswith(f"Digits & more: {made.evaluation.accuracy:.2%} Digits & more")
