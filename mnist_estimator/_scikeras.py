@@ -4,7 +4,13 @@ from contextlib import contextmanager
 
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from mnist_estimator._tensorflow import BaseWrapper, start_devices, tf
+from mnist_estimator._tensorflow import (
+    BaseWrapper,
+    check_not_forked,
+    is_forked_at_work,
+    start_devices,
+    tf,
+)
 
 
 class MethodOrder(type):
@@ -22,21 +28,51 @@ class MethodOrder(type):
         return order
 
 
-def new_quietly(cls):
-    """Return an estimator without attributes, once TensorFlow's devices are set up quietly.
+def reduced(estimator):
+    """Return how an estimator is pickled and copied.
 
     Parameters
     ----------
-    cls : type
-        The class of the estimator.
+    estimator : KerasMLPClassifier
+        Fitted or not.
 
     Returns
     -------
-    estimator : object
-        Ready for `__setstate__`.
+    reduced : tuple
+        What `__reduce__` is to return.
     """
-    start_devices()
+    state = dict(estimator.__getstate__())
+    if "model_" in state:
+        check_not_forked()
+        state["model_"] = state["model_"].__reduce__()
+    return _new_quietly, (type(estimator),), state
+
+
+def _new_quietly(cls):
+    """Return an estimator without attributes, once TensorFlow's devices are set up quietly."""
+    if not is_forked_at_work():
+        start_devices()
     return cls.__new__(cls)
+
+
+def restored(state):
+    """Return the attributes of an estimator that is unpickled.
+
+    Parameters
+    ----------
+    state : dict
+        What `reduced` had made of them.
+
+    Returns
+    -------
+    attributes : dict
+        The model is left as it is where TensorFlow cannot work: `multiprocessing.Pool` waits for
+        ever for a task that fails before it begins, so the error has to wait for the first use.
+    """
+    if "model_" not in state or is_forked_at_work():
+        return state
+    rebuild, arguments = state["model_"]
+    return {**state, "model_": rebuild(*arguments)}
 
 
 @contextmanager
@@ -54,6 +90,7 @@ def unchanged_on_failure(estimator):
     MemoryError
         If TensorFlow says that memory does not suffice.
     """
+    check_not_forked()
     before = vars(estimator).copy()
     model, rng = before.get("model_"), before.get("_rng")
     state = [] if model is None else [*model.weights, *model.optimizer.variables]

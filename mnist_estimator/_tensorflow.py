@@ -101,6 +101,17 @@ def _start_devices_once() -> None:
 _forked_at_work = False
 
 
+def is_forked_at_work() -> bool:
+    """Tell whether this process was forked from one in which TensorFlow had started its threads.
+
+    Returns
+    -------
+    is_forked : bool
+        If so, TensorFlow waits for these threads forever.
+    """
+    return _forked_at_work
+
+
 def check_not_forked() -> None:
     """Refuse to use TensorFlow where it would wait forever.
 
@@ -132,6 +143,7 @@ __all__ = [
     "KerasClassifier",
     "check_not_forked",
     "function_executor_type",
+    "is_forked_at_work",
     "keras",
     "start_devices",
     "tensorflow_random_state",

@@ -23,10 +23,10 @@ from mnist_estimator._holdout import stratified_holdout
 from mnist_estimator._mlp import LARGEST_SEED, build_mlp, check_finite, compiled_mlp, forward
 from mnist_estimator._parameters import check_parameters
 from mnist_estimator._progress import epoch_progress
-from mnist_estimator._scikeras import MethodOrder, new_quietly, unchanged_on_failure
+from mnist_estimator._scikeras import MethodOrder, reduced, restored, unchanged_on_failure
 from mnist_estimator._streaming import graph_and_rows
 from mnist_estimator._targets import class_factors, encode_labels, row_weights, sorted_classes
-from mnist_estimator._tensorflow import KerasClassifier, check_not_forked, keras, start_devices
+from mnist_estimator._tensorflow import KerasClassifier, keras, start_devices
 from mnist_estimator._validation import check_labelled_rows, check_rows
 from mnist_estimator._warm_start import keep_on_course
 from mnist_estimator.augmentation import make_distortion
@@ -218,10 +218,10 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         self.verbose = verbose
 
     def __reduce__(self):
-        # Unpickling calls `new_quietly` before it comes to the Keras model.
-        if hasattr(self, "model_"):
-            check_not_forked()
-        return new_quietly, (type(self),), self.__getstate__()
+        return reduced(self)
+
+    def __setstate__(self, state):
+        super().__setstate__(restored(state))
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):

@@ -104,6 +104,16 @@ def test_a_network_is_not_pickled_in_a_fork(pipe):
     assert isinstance(in_a_fork(pickle.dumps, make_mnist_pipeline()), bytes)
 
 
+@needs_fork
+def test_a_pool_of_forks_raises_what_its_workers_met(pipe, digits):
+    """A worker that fails while it unpickles its task would be waited for forever."""
+    X, y = digits
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        for task in (pool.apply_async(pipe.predict, (X,)), pool.apply_async(pipe.fit, (X, y))):
+            with pytest.raises(RuntimeError, match="TensorFlow does not work in this process"):
+                task.get(timeout=60)
+
+
 def test_spawned_processes_answer(pipe, exported, digits):
     X, y = digits
     with multiprocessing.get_context("spawn").Pool(1) as pool:
