@@ -131,7 +131,19 @@ def cosine_rates(rate, epochs, n_batches):
 
 
 def train_by_graph(
-    graph, model, rows, train, validation, *, epochs, dropout, peak_rate, rng, callbacks, history
+    graph,
+    model,
+    rows,
+    train,
+    validation,
+    *,
+    epochs,
+    dropout,
+    peak_rate,
+    rng,
+    callbacks,
+    history,
+    in_order=None,
 ):
     """Train by the compiled graph.
 
@@ -157,6 +169,9 @@ def train_by_graph(
         Called at the beginning and end of training and of each epoch.
     history : dict of str to list of float
         One figure for each epoch that is done already; those of further epochs are appended.
+    in_order : int or None, default=None
+        A seed for a training that is one of many on consecutive rows: it takes them in their
+        order, and draws at random what one training on all of them would. None shuffles.
 
     Returns
     -------
@@ -175,8 +190,11 @@ def train_by_graph(
     hooks.on_train_begin()
     for epoch in range(done, epochs):
         hooks.on_epoch_begin(epoch)
-        order, seed = rng.permutation(train), rng.integers(2**31)
-        loss, accuracy = graph.train(model, rows, order, seed, dropout, rates[epoch])
+        if in_order is None:
+            order, seed, first_batch = rng.permutation(train), rng.integers(2**31), 0
+        else:
+            order, seed, first_batch = train, in_order, int(model.optimizer.iterations.numpy())
+        loss, accuracy = graph.train(model, rows, order, seed, dropout, rates[epoch], first_batch)
         logs = {"loss": loss, "accuracy": accuracy}
         if len(validation):
             hooks.on_test_begin()

@@ -152,7 +152,7 @@ class StreamingGraph:
         """Return how many batches an epoch of `n_rows` rows has."""
         return self._graph.count_batches(n_rows)
 
-    def train(self, model, rows, order, seed, dropout_rate, learning_rates=()):
+    def train(self, model, rows, order, seed, dropout_rate, learning_rates=(), first_batch=0):
         """Train for one epoch, as `EpochGraph.train` does.
 
         Parameters
@@ -169,14 +169,17 @@ class StreamingGraph:
             The probability that a hidden unit is dropped.
         learning_rates : ndarray of float32, shape (n_batches,), default=()
             Each batch's learning rate, where the graph is `scheduled`.
+        first_batch : int, default=0
+            The number of the first batch; `seed` with another one shuffles otherwise.
 
         Returns
         -------
         loss, accuracy : float
             Means over the epoch.
         """
-        rng, rates, figures = np.random.default_rng(seed), learning_rates, []
-        for buffer, chosen in rows.rounds(order, np.random.default_rng(seed)):
+        entropy, rates, figures = (seed, first_batch), learning_rates, []
+        rng = np.random.default_rng(entropy)
+        for buffer, chosen in rows.rounds(order, np.random.default_rng(entropy)):
             inputs = (model, buffer, chosen, rng.integers(2**31), dropout_rate, rates)
             figures.append((self._graph.train(*inputs), chosen))
             rates = rates[self.count_batches(len(chosen)) :]

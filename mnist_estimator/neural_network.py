@@ -256,7 +256,8 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for one epoch more, on these rows alone.
 
-        No rows are held out: `validation_split` and `early_stopping` are for `fit`.
+        The rows are taken in the order in which they come, none held out: parts of a whole number
+        of batches train as the whole would, to the bit. Where they are sorted, shuffle them.
 
         Parameters
         ----------
@@ -332,9 +333,7 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         start_devices()
         sizes = check_parameters(self)
         X, y = check_labelled_rows(self, X, y, reset=not go_on)
-        if go_on:
-            classes = self.classes_
-        codes, classes = encode_labels(y, classes)
+        codes, classes = encode_labels(y, self.classes_ if go_on else classes)
         weight = row_weights(sample_weight, X)
         if not go_on:
             self._rng = np.random.default_rng(
@@ -396,4 +395,5 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         )
         graph, rows = graph_and_rows(graph, X, codes, weight, self.batch_size)
         common |= {"dropout": self.dropout, "peak_rate": peak_rate, "history": history}
+        common["in_order"] = self._split_seed if partial else None
         return train_by_graph(graph, model, rows, train, validation, **common)

@@ -74,7 +74,7 @@ class EpochGraph:
         self._traced = {}
         self._lock = threading.Lock()
 
-    def train(self, model, rows, order, seed, dropout_rate, learning_rates=()):
+    def train(self, model, rows, order, seed, dropout_rate, learning_rates=(), first_batch=0):
         """Train `model` in place for one epoch.
 
         Parameters
@@ -92,6 +92,9 @@ class EpochGraph:
             The probability that a hidden unit is dropped.
         learning_rates : ndarray of float32, shape (n_batches,), default=()
             Each batch's learning rate, where the graph is `scheduled`.
+        first_batch : int, default=0
+            The number of the first batch. What is random in a batch depends on `seed` and its
+            number alone, not on how many are trained in one call.
 
         Returns
         -------
@@ -106,6 +109,7 @@ class EpochGraph:
         inputs = [rows.X, rows.y, rows.weight, tf.constant(order), tf.constant(np.int32(seed))]
         inputs.append(tf.constant(np.float32(dropout_rate)))
         inputs.append(tf.constant(learning_rates, tf.float32, (len(learning_rates),)))
+        inputs.append(tf.constant(np.int64(first_batch)))
         totals = np.zeros(2)
         if n_full:
             run = [*inputs, tf.constant(np.int32(0)), tf.constant(np.int32(n_full))]
@@ -143,13 +147,14 @@ class EpochGraph:
 
     # The steps of the mathematics.
 
-    def _learn(self, rows, X, y, weight, masks, seed, batch, learning_rates):
+    def _learn(self, rows, X, y, weight, masks, seed, batch, learning_rates, first_batch):
         """Take a batch of rows and update the weights on it; return what `_step` returns."""
         if self._scheduled:
             self._model.optimizer.learning_rate.assign(tf.gather(learning_rates, batch))
         x = tf.gather(X, rows)
         if self._distort is not None:
-            x = self._distort(x, tf.stack([seed, batch]))
+            number = tf.cast(first_batch, tf.int32) + batch
+            x = self._distort(x, tf.stack([seed, number]))
         return self._step(x, tf.gather(y, rows), tf.gather(weight, rows), masks)
 
     def _forward(self, x, masks):
@@ -177,24 +182,24 @@ class EpochGraph:
         apply_gradients(self._model.optimizer, gradients, variables)
         return loss, _count_hits(logits, y)
 
-    def _draw_kept(self, n_rows, key, counter, rate):
-        """Draw which hidden units of `n_rows` rows are kept: bool, (n_rows, hidden units).
+    def _draw_kept(self, n_batches, key, number, rate):
+        """Draw which hidden units of some batches are kept: bool, (n_batches, rows, hidden units).
 
         A random number of 16 bits decides: the rate is kept within 1 / 65536, and one call of
-        the generator gives twice as many of them.
+        the generator gives twice as many of them. `number` is that of the first batch.
         """
-        n_units = self._n_hidden
+        n_draws = self._batch_size * self._n_hidden
+        n_blocks = -(-n_draws // 8)  # Philox counts in blocks of four words of 32 bits
         words = tf.raw_ops.StatelessRandomUniformFullIntV2(
-            shape=tf.stack([(n_rows * n_units + 1) // 2]),
+            shape=tf.stack([n_batches * n_blocks * 4]),
             key=tf.cast(tf.stack([key]), tf.uint64),
-            # Philox counts on in the low word: the high one keeps the draws apart.
-            counter=tf.cast(tf.stack([0, counter]), tf.uint64),
+            counter=tf.cast(tf.stack([number * n_blocks, 0]), tf.uint64),
             alg=1,  # Philox, the same numbers on every machine
             dtype=tf.uint32,
         )
-        numbers = tf.reshape(tf.bitcast(words, tf.uint16), [-1])[: n_rows * n_units]
+        numbers = tf.reshape(tf.bitcast(words, tf.uint16), [n_batches, -1])[:, :n_draws]
         kept = numbers >= tf.cast(tf.minimum(tf.round(rate * 65536), 65535), tf.uint16)
-        return tf.reshape(kept, [n_rows, n_units])
+        return tf.reshape(kept, [n_batches, self._batch_size, self._n_hidden])
 
     def _masks(self, kept, rate):
         """Return the dropout factors, 0 or 1 / (1 - rate), of each hidden layer."""
@@ -203,7 +208,9 @@ class EpochGraph:
 
     # The graphs.
 
-    def _trace_batches(self, X, y, weight, order, seed, rate, learning_rates, start, stop):
+    def _trace_batches(
+        self, X, y, weight, order, seed, rate, learning_rates, first_batch, start, stop
+    ):
         """Trace the loop over the full batches `start` to `stop`."""
         self.n_traces += 1
         size = self._batch_size
@@ -212,14 +219,14 @@ class EpochGraph:
 
         def train_chunk(first, loss, hits):
             if self._dropout:
-                kept = self._draw_kept(chunk * size, seed, first, rate)
-                kept = tf.reshape(kept, [chunk, size, self._n_hidden])
+                number = first_batch + tf.cast(first, tf.int64)
+                kept = self._draw_kept(chunk, seed, number, rate)
 
             def train_batch(batch, loss, hits):
                 rows = tf.gather(batches, batch)
                 masks = self._masks(tf.gather(kept, batch - first), rate) if self._dropout else ()
                 batch_loss, batch_hits = self._learn(
-                    rows, X, y, weight, masks, seed, batch, learning_rates
+                    rows, X, y, weight, masks, seed, batch, learning_rates, first_batch
                 )
                 return batch + 1, loss + batch_loss, hits + batch_hits
 
@@ -234,15 +241,15 @@ class EpochGraph:
         )
         return loss, hits
 
-    def _trace_rest(self, X, y, weight, order, seed, rate, learning_rates, start):
+    def _trace_rest(self, X, y, weight, order, seed, rate, learning_rates, first_batch, start):
         """Trace the last, short batch."""
         self.n_traces += 1
         rows = order[start:]
-        masks = ()
+        batch, masks = start // self._batch_size, ()
         if self._dropout:
-            masks = self._masks(self._draw_kept(tf.size(rows), seed, start + 1, rate), rate)
-        batch = start // self._batch_size
-        return self._learn(rows, X, y, weight, masks, seed, batch, learning_rates)
+            kept = self._draw_kept(1, seed, first_batch + tf.cast(batch, tf.int64), rate)
+            masks = self._masks(kept[0, : tf.size(rows)], rate)
+        return self._learn(rows, X, y, weight, masks, seed, batch, learning_rates, first_batch)
 
     def _trace_evaluate(self, X, y, weight, order, start):
         """Trace the evaluation of all rows of `order`."""

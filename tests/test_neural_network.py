@@ -347,6 +347,24 @@ def test_partial_fit_trains_an_epoch_on_each_part(data, mlp):
     assert (mlp.n_iter_, mlp.n_samples_fit_) == (1, 250)
 
 
+@pytest.mark.parametrize("augmentation", [None, "affine"])
+def test_partial_fit_over_a_file_trains_as_over_the_whole(data, tmp_path, augmentation):
+    X, _, y, _ = data
+    rows = np.memmap(tmp_path / "rows", np.float32, "w+", shape=(480, 64))
+    rows[:] = X[:480]
+    params = {"batch_size": 16, "dropout": 0.3, "augmentation": augmentation, "random_state": 0}
+    parts, whole = (KerasMLPClassifier((24,), **params) for _ in range(2))
+    for _ in range(2):
+        whole.partial_fit(X[:480], y[:480], classes=range(10))
+        for first in range(0, 480, 48):
+            part = slice(first, first + 48)
+            parts.partial_fit(rows[part], y[part], classes=range(10))
+    np.testing.assert_array_equal(weights_of(parts), weights_of(whole))
+    other = clone(whole).partial_fit(X[:480][::-1], y[:480][::-1], classes=range(10))
+    other.partial_fit(X[:480], y[:480])
+    assert not np.array_equal(weights_of(other), weights_of(whole))
+
+
 def test_partial_fit_knows_classes_that_come_later(data, mlp):
     X, X_test, y, _ = data
     mlp.partial_fit(X[y < 5], y[y < 5], classes=range(10))
