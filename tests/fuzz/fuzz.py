@@ -35,6 +35,7 @@ class Idx:
     """The reader of MNIST's files, as `fetch_mnist` uses it."""
 
     instrumented = ("mnist_estimator.datasets._idx", "mnist_estimator.datasets._remote")
+    n_changes = 5  # made to an input, one after the other
 
     def __init__(self):
         from mnist_estimator.datasets._remote import RemoteFile
@@ -74,6 +75,7 @@ class Check:
     """The look through a model file's bytes before onnxruntime sees them."""
 
     instrumented = ("mnist_estimator.runtime._file_check", "mnist_estimator.runtime._metadata")
+    n_changes = 1
 
     def __init__(self):
         self.hostile = load("test_hostile_models")
@@ -132,6 +134,7 @@ class Pictures:
     """Pictures as strangers send them."""
 
     instrumented = ("mnist_estimator.images._reading", "PIL")
+    n_changes = 1
 
     def seeds(self):
         from PIL import Image, ImageDraw
@@ -280,13 +283,8 @@ def main():
     arguments = [
         *(f"-runs={options.runs}", f"-seed={options.seed + 1}", "-max_len=8192"),
         # For what never ends: our own limit is of processor time, and stops the rest.
-        *(
-            "-timeout=120",
-            "-rss_limit_mb=0",
-            "-mutate_depth=1",
-            f"-artifact_prefix={folder}/",
-            "-verbosity=0",
-        ),
+        *("-timeout=120", "-rss_limit_mb=0", "-verbosity=0"),
+        *(f"-mutate_depth={kind.n_changes}", f"-artifact_prefix={folder}/"),
     ]
     hooks = {}
     if hasattr(kind, "mutate"):
