@@ -3,7 +3,7 @@
 import numpy as np
 
 from mnist_estimator._rows import as_tensor
-from mnist_estimator._tensorflow import check_not_forked, keras, start_devices, tf
+from mnist_estimator._tensorflow import check_not_forked, keras, known_type, start_devices, tf
 
 LARGEST_SEED = 2**31 - 1
 # Rows that one prediction takes at once: the activations stay in the processor's cache.
@@ -118,7 +118,8 @@ def compiled_mlp(mlp, architecture, rng, optimizer):
     params = {"activation": mlp.activation, "dropout": mlp.dropout}
     model = build_mlp(*architecture, seed=rng.integers(LARGEST_SEED), **params)
     if isinstance(optimizer, str):
-        optimizer = type(keras.optimizers.get(optimizer))(mlp.learning_rate)
+        kind = known_type(keras.optimizers, optimizer)
+        optimizer = kind(mlp.learning_rate, name=kind.__name__.lower())
     else:
         optimizer = type(optimizer).from_config(optimizer.get_config())
     optimizer.build(model.trainable_variables)

@@ -2,7 +2,7 @@
 
 from numbers import Integral, Real
 
-from mnist_estimator._tensorflow import keras, tf
+from mnist_estimator._tensorflow import keras, known_type, tf
 from mnist_estimator.augmentation import check_augmentation
 
 _MOST_UNITS = 2**31 - 1
@@ -64,7 +64,7 @@ def _check_known(name, value, registry):
     if not isinstance(value, str):
         return
     try:
-        registry.get(value)
+        known_type(registry, value)
     except ValueError:
         raise ValueError(
             f"The {name!r} parameter of KerasMLPClassifier must be a name that Keras knows. "

@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 # File descriptor 2 is the process's: one thread at a time may hold it back.
 _descriptor = threading.RLock()
@@ -138,6 +139,33 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
 
 
+@functools.cache
+def known_type(registry: Any, name: str) -> type:
+    """Return the type of what Keras knows under a name.
+
+    TensorFlow keeps 35 KB forever for each name that a variable ever had, and Keras numbers the
+    names of its optimizers. So none is made in vain, and those in use are all called alike.
+
+    Parameters
+    ----------
+    registry : module
+        `keras.activations` or `keras.optimizers`.
+    name : str
+        For example "adam".
+
+    Returns
+    -------
+    type : type
+        The class of the optimizer, for example.
+
+    Raises
+    ------
+    ValueError
+        If Keras does not know it.
+    """
+    return type(registry.get(name))
+
+
 __all__ = [
     "BaseWrapper",
     "KerasClassifier",
@@ -145,6 +173,7 @@ __all__ = [
     "function_executor_type",
     "is_forked_at_work",
     "keras",
+    "known_type",
     "start_devices",
     "tensorflow_random_state",
     "tf",
