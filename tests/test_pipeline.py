@@ -29,6 +29,26 @@ def test_the_reference_configuration():
     assert pipe["mlp"].get_params() == reference
 
 
+@pytest.mark.parametrize("recipe", ["accurate", "fast"])
+def test_recipes(recipe):
+    mlp = make_mnist_pipeline(recipe=recipe, epochs=1, random_state=3)["mlp"]
+    assert mlp.schedule == "cosine"
+    assert mlp.hidden_layer_sizes == (128, 64)
+    assert (mlp.epochs, mlp.random_state) == (1, 3)
+    assert (mlp.augmentation is None) == (recipe == "fast")
+
+
+def test_there_are_three_recipes():
+    with pytest.raises(ValueError, match=r"'reference', 'accurate', 'fast'\. Got recipe='slow'"):
+        make_mnist_pipeline(recipe="slow")
+
+
+def test_the_recipe_fast_reaches_the_reference(mnist):
+    X, y, X_test, y_test = mnist
+    pipe = make_mnist_pipeline(recipe="fast", random_state=0).fit(X, y)
+    assert pipe.score(X_test, y_test) > 0.97
+
+
 def test_parameters_go_to_the_classifier():
     pipe = make_mnist_pipeline(epochs=3, validation_split=0.0)
     assert (pipe["mlp"].epochs, pipe["mlp"].validation_split) == (3, 0.0)

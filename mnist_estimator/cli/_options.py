@@ -7,6 +7,10 @@ from typing import Annotated
 import typer
 
 
+# Those of `make_mnist_pipeline`, whose module would load TensorFlow.
+RECIPES = ("reference", "accurate", "fast")
+
+
 class Layers(tuple[int, ...]):
     """The units of each hidden layer; its string is what the command line takes."""
 
@@ -69,6 +73,29 @@ def parse_dropout(text: str) -> float:
     return dropout
 
 
+def parse_recipe(text: str) -> str:
+    """Read the name of a recipe.
+
+    Parameters
+    ----------
+    text : str
+        What the user typed.
+
+    Returns
+    -------
+    recipe : str
+        The same.
+
+    Raises
+    ------
+    typer.BadParameter
+        If `make_mnist_pipeline` has no such recipe.
+    """
+    if text not in RECIPES:
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(RECIPES)}.")
+    return text
+
+
 def check_output(path: Path | None) -> Path | None:
     """Refuse a path that could not be written after the long work.
 
@@ -111,6 +138,19 @@ Seed = Annotated[
 Epochs = Annotated[int, typer.Option(min=1, metavar="N", help="Passes over the training images.")]
 BatchSize = Annotated[
     int, typer.Option(min=1, metavar="N", help="Images that one step learns from.")
+]
+OF_RECIPE = "of the recipe"
+RecipeEpochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Passes over the training images.", show_default=OF_RECIPE
+    ),
+]
+RecipeBatchSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Images that one step learns from.", show_default=OF_RECIPE
+    ),
 ]
 Report = Annotated[
     Path | None,

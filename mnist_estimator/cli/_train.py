@@ -9,15 +9,18 @@ import typer
 
 from mnist_estimator.cli._options import (
     DATA_HELP,
-    BatchSize,
+    OF_RECIPE,
+    RECIPES,
     Checkpoint,
-    Epochs,
     Layers,
+    RecipeBatchSize,
+    RecipeEpochs,
     Report,
     Seed,
     check_output,
     parse_dropout,
     parse_layers,
+    parse_recipe,
 )
 from mnist_estimator.cli._output import make_console, printable, size_of
 from mnist_estimator.cli._results import judge, print_results
@@ -26,15 +29,24 @@ from mnist_estimator.cli._results import judge, print_results
 def train(
     context: typer.Context,
     data: Annotated[str, typer.Option(metavar="NAME|FOLDER", help=DATA_HELP)] = "mnist",
+    recipe: Annotated[
+        str,
+        typer.Option(parser=parse_recipe, metavar="|".join(RECIPES), help="How to train."),
+    ] = "reference",
     layers: Annotated[
         Layers, typer.Option(parser=parse_layers, metavar="N,N", help="Units of the hidden layers.")
     ] = "128,64",  # type: ignore[assignment]  # typer parses the default
     dropout: Annotated[
-        float,
-        typer.Option(parser=parse_dropout, metavar="P", help="How likely a unit is dropped."),
-    ] = 0.2,
-    epochs: Epochs = 10,
-    batch_size: BatchSize = 32,
+        float | None,
+        typer.Option(
+            parser=parse_dropout,
+            metavar="P",
+            help="How likely a unit is dropped.",
+            show_default=OF_RECIPE,
+        ),
+    ] = None,
+    epochs: RecipeEpochs = None,
+    batch_size: RecipeBatchSize = None,
     seed: Seed = 0,
     out: Annotated[
         Path,
@@ -46,13 +58,13 @@ def train(
     """Train a network, say how well it reads the test images, and write it as an .onnx file."""
     if report is not None and report.resolve() == out.resolve():
         raise typer.BadParameter("--out and --report name the same file.")
+    given = {"dropout": dropout, "epochs": epochs, "batch_size": batch_size}
     params = {
+        "recipe": recipe,
         "hidden_layer_sizes": tuple(layers),
-        "dropout": dropout,
-        "epochs": epochs,
-        "batch_size": batch_size,
         "random_state": seed,
         "checkpoint": checkpoint,
+        **{name: value for name, value in given.items() if value is not None},
     }
     run(data, params, out, report, context.obj)
 
@@ -65,7 +77,7 @@ def run(data: str, params: dict[str, Any], out: Path, report: Path | None, comma
     data : str
         A source that `load_image_data` knows.
     params : dict
-        Parameters of the `KerasMLPClassifier`.
+        Parameters of `make_mnist_pipeline`.
     out, report : Path
         The model file to write, and the page, if wanted.
     command : str
@@ -106,11 +118,18 @@ def run(data: str, params: dict[str, Any], out: Path, report: Path | None, comma
 def _training_facts(mlp: Any) -> dict[str, str]:
     """Return the figures of the last epoch in words."""
     last = {name: figures[-1] for name, figures in mlp.history_.items()}
-    gap = 100 * (last["accuracy"] - last["val_accuracy"])
-    return {
-        "Training accuracy": f"{last['accuracy']:.2%} (with dropout on)",
-        "Validation accuracy": f"{last['val_accuracy']:.2%} ({abs(gap):.2f} points "
-        f"{'below' if gap > 0 else 'above'} training)",
+    hard = [name for name in ("dropout", "augmentation") if getattr(mlp, name)]
+    facts = {
+        "Training accuracy": f"{last['accuracy']:.2%}"
+        + (f" (with {' and '.join(hard)} on)" if hard else "")
+    }
+    if "val_accuracy" in last:
+        gap = 100 * (last["accuracy"] - last["val_accuracy"])
+        side = "below" if gap > 0 else "above"
+        facts["Validation accuracy"] = (
+            f"{last['val_accuracy']:.2%} ({abs(gap):.2f} points {side} training)"
+        )
+    return facts | {
         "Parameters": f"{mlp.model_.count_params():,}",
         "Epochs": f"{mlp.n_iter_} of {mlp.n_samples_fit_:,} images",
     }

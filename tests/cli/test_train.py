@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from mnist_estimator import datasets
+from mnist_estimator.cli import _options
+from mnist_estimator.pipeline import RECIPES
 from mnist_estimator.runtime import OnnxModel
 
 QUICK = ["train", "--data", "digits", "--layers", "16", "--epochs", "2"]
@@ -85,6 +87,19 @@ def test_options_reach_the_network(quick):
     assert parameters["mlp__hidden_layer_sizes"] == []
 
 
+def test_recipes(quick):
+    result, model = quick("--recipe", "fast", "--batch-size", 16)
+    parameters = model.metadata["parameters"]
+    expected = RECIPES["fast"] | {"batch_size": 16, "epochs": parameters["mlp__epochs"]}
+    assert {name: parameters[f"mlp__{name}"] for name in expected} == expected
+    assert "Validation accuracy" not in result.out  # no rows are held out
+    assert "Training accuracy" in result.out
+
+
+def test_all_recipes_are_known_here():
+    assert list(RECIPES) == list(_options.RECIPES)
+
+
 def test_report(quick, tmp_path):
     report = tmp_path / "my report.html"
     result, _ = quick("--report", report)
@@ -107,6 +122,7 @@ def test_report(quick, tmp_path):
         (["--dropout", "1"], "'--dropout': '1' is not a number in the range [0, 1)"),
         (["--layers", "0"], "'--layers': '0' is not a list of units"),
         (["--batch-size", "0"], "'--batch-size'"),
+        (["--recipe", "faster"], "'--recipe': 'faster' is none of reference, accurate, fast."),
         (["--seed", "-1"], "'--seed'"),
     ],
 )
