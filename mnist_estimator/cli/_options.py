@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-
 # Those of `make_mnist_pipeline`, whose module would load TensorFlow.
 RECIPES = ("reference", "accurate", "fast")
 
