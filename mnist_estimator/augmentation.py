@@ -1,4 +1,4 @@
-"""Random distortions of the training images, inside the compiled epoch.
+"""Random distortions of the training images, as compiled graphs.
 
 TensorFlow's image kernels and Keras' preprocessing layers distort one image after the other and
 take several times as long as the training step itself. Here 16 images at a time share one
@@ -155,15 +155,19 @@ class Warp:
 
     def __call__(self, rows, seed):
         """Distort a batch of rows; `seed` is of shape (2,)."""
-        n_pixels = rows.shape[1]
-        n_rows = tf.shape(rows)[0]
-        n_groups = (n_rows + _GROUP - 1) // _GROUP
-        padded = tf.pad(rows, [[0, n_groups * _GROUP - n_rows], [0, 0]])
+        n_rows, n_pixels = rows.shape
+        if n_rows is None or n_rows % _GROUP:
+            n_given = tf.shape(rows)[0]
+            n_more = -n_given % _GROUP
+            return self._distort(tf.pad(rows, [[0, n_more], [0, 0]]), n_pixels, seed)[:n_given]
+        return self._distort(rows, n_pixels, seed)
+
+    def _distort(self, rows, n_pixels, seed):
+        """Distort a whole number of groups of rows."""
         # (group, pixel, image): what one distortion moves together lies together.
-        images = tf.transpose(tf.reshape(padded, (n_groups, _GROUP, n_pixels)), (0, 2, 1))
-        warped = self._sample(images, *self._sources(n_groups, seed))
-        warped = tf.reshape(tf.transpose(warped, (0, 2, 1)), (-1, n_pixels))
-        return warped[:n_rows]
+        images = tf.transpose(tf.reshape(rows, (-1, _GROUP, n_pixels)), (0, 2, 1))
+        warped = self._sample(images, *self._sources(tf.shape(images)[0], seed))
+        return tf.reshape(tf.transpose(warped, (0, 2, 1)), (-1, n_pixels))
 
     def _sources(self, n_groups, seed):
         """Draw where each pixel is fetched from: y and x, each of shape (groups, height, width)."""

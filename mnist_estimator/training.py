@@ -8,9 +8,8 @@ ordinary Keras model and its Keras optimizer.
 Two things make the graph fast, and both were measured (docs/benchmarks):
 
 * Its operations run one after the other on one thread. A batch of 32 rows is too little work to
-  share: handing it to a second thread costs more than that thread saves. TensorFlow's thread
-  pools belong to the whole process and stay as they are; `_run` asks for one thread for this
-  graph alone.
+  share: handing it to a second thread costs more than that thread saves. So `OneThreadGraph`
+  bounds the threads of this graph alone.
 * Graphs are kept, and run on any model of the same architecture, so a search over learning rates
   or dropout rates traces once.
 """
@@ -21,9 +20,10 @@ from collections import OrderedDict
 
 import numpy as np
 
+from mnist_estimator._distorted_rows import DistortingGraph
 from mnist_estimator._fused_optimizers import apply_gradients
-from mnist_estimator._tensorflow import function_executor_type, keras, tf
-from mnist_estimator.augmentation import CustomDistortion
+from mnist_estimator._one_thread import OneThreadGraph
+from mnist_estimator._tensorflow import keras, tf
 
 # Dropout masks are drawn for many batches at once; so many floats stay in a core's cache.
 _MASK_ELEMENTS = 300_000
@@ -31,8 +31,6 @@ _MASK_ELEMENTS = 300_000
 _EVALUATION_ROWS = 2048
 # Architectures whose graphs are kept (a graph takes a few hundred kilobytes).
 _MAX_GRAPHS = 32
-
-_SINGLE_THREADED = "SINGLE_THREADED_EXECUTOR"
 
 
 class EpochGraph:
@@ -49,8 +47,6 @@ class EpochGraph:
         Rows of a minibatch.
     dropout : bool
         Whether hidden units are dropped at all.
-    distort : Warp, CustomDistortion or None, default=None
-        What distorts the rows of each batch.
     scheduled : bool, default=False
         Whether every batch has a learning rate of its own.
 
@@ -60,7 +56,7 @@ class EpochGraph:
         How many graphs have been traced so far.
     """
 
-    def __init__(self, model, batch_size, dropout, distort=None, *, scheduled=False):
+    def __init__(self, model, batch_size, dropout, *, scheduled=False):
         self.n_traces = 0
         self._model = model
         self._layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
@@ -68,9 +64,7 @@ class EpochGraph:
         self._n_hidden = sum(self._hidden_sizes)
         self._batch_size = batch_size
         self._dropout = dropout and bool(self._hidden_sizes)
-        self._distort, self._scheduled = distort, scheduled
-        # TensorFlow's single-threaded executor is not made for whatever a user's function does.
-        self._executor = "" if isinstance(distort, CustomDistortion) else _SINGLE_THREADED
+        self._scheduled = scheduled
         self._traced = {}
         self._lock = threading.Lock()
 
@@ -87,7 +81,7 @@ class EpochGraph:
             The rows of this epoch, in the order in which they are used. The last batch is short
             where `n` is no multiple of the batch size.
         seed : int
-            Seed of this epoch's dropout masks and distortions.
+            Seed of this epoch's dropout masks.
         dropout_rate : float
             The probability that a hidden unit is dropped.
         learning_rates : ndarray of float32, shape (n_batches,), default=()
@@ -100,11 +94,8 @@ class EpochGraph:
         -------
         loss, accuracy : float
             Means over the epoch, as Keras reports them: the weighted cross-entropy of each batch
-            before its update, and the share of rows then read rightly, both with dropout and
-            distortions on.
+            before its update, and the share of rows then read rightly, both with dropout on.
         """
-        if isinstance(self._distort, CustomDistortion):
-            self._distort.reseed(seed)
         n_full, n_rest = divmod(len(order), self._batch_size)
         inputs = [rows.X, rows.y, rows.weight, tf.constant(order), tf.constant(np.int32(seed))]
         inputs.append(tf.constant(np.float32(dropout_rate)))
@@ -147,15 +138,12 @@ class EpochGraph:
 
     # The steps of the mathematics.
 
-    def _learn(self, rows, X, y, weight, masks, seed, batch, learning_rates, first_batch):
+    def _learn(self, rows, X, y, weight, masks, batch, learning_rates):
         """Take a batch of rows and update the weights on it; return what `_step` returns."""
         if self._scheduled:
             self._model.optimizer.learning_rate.assign(tf.gather(learning_rates, batch))
-        x = tf.gather(X, rows)
-        if self._distort is not None:
-            number = tf.cast(first_batch, tf.int32) + batch
-            x = self._distort(x, tf.stack([seed, number]))
-        return self._step(x, tf.gather(y, rows), tf.gather(weight, rows), masks)
+        x, labels, weights = (tf.gather(all_, rows) for all_ in (X, y, weight))
+        return self._step(x, labels, weights, masks)
 
     def _forward(self, x, masks):
         """Return the logits of a batch; `masks` holds a factor for every hidden unit, or is ()."""
@@ -226,7 +214,7 @@ class EpochGraph:
                 rows = tf.gather(batches, batch)
                 masks = self._masks(tf.gather(kept, batch - first), rate) if self._dropout else ()
                 batch_loss, batch_hits = self._learn(
-                    rows, X, y, weight, masks, seed, batch, learning_rates, first_batch
+                    rows, X, y, weight, masks, batch, learning_rates
                 )
                 return batch + 1, loss + batch_loss, hits + batch_hits
 
@@ -249,7 +237,7 @@ class EpochGraph:
         if self._dropout:
             kept = self._draw_kept(1, seed, first_batch + tf.cast(batch, tf.int64), rate)
             masks = self._masks(kept[0, : tf.size(rows)], rate)
-        return self._learn(rows, X, y, weight, masks, seed, batch, learning_rates, first_batch)
+        return self._learn(rows, X, y, weight, masks, batch, learning_rates)
 
     def _trace_evaluate(self, X, y, weight, order, start):
         """Trace the evaluation of all rows of `order`."""
@@ -274,55 +262,14 @@ class EpochGraph:
         """Run the graph called `name` on `model`, tracing it where that has not happened yet."""
         with self._lock:
             if name not in self._traced:
-                self._traced[name] = _trace(trace, inputs, _state_of(self._model), self._executor)
-        graph, places = self._traced[name]
+                self._traced[name] = graph = OneThreadGraph(trace, inputs)
+                place_of = {id(v.handle): place for place, v in enumerate(_state_of(self._model))}
+                # Captured inputs that are no variable (constants) stand there themselves.
+                graph.places = [place_of.get(id(tensor), tensor) for tensor in graph.captured]
+        graph = self._traced[name]
         handles = [variable.handle for variable in _state_of(model)]
-        captured = [handles[place] if isinstance(place, int) else place for place in places]
-        arguments = [*inputs, *captured]
-        if tf.config.list_logical_devices("GPU"):
-            return np.array(
-                tf.raw_ops.StatefulPartitionedCall(args=arguments, Tout=[tf.float32] * 2, f=graph)
-            )
-        # MapDefun is the operation that bounds the threads of one function without touching the
-        # process's thread pools. It maps over one unused number here.
-        loss, hits = tf.raw_ops.MapDefun(
-            arguments=[tf.constant([0])],
-            captured_inputs=arguments,
-            output_types=[tf.float32] * 2,
-            output_shapes=[[], []],
-            f=graph,
-            max_intra_op_parallelism=1,
-        )
-        return np.array([loss[0], hits[0]])
-
-
-def _trace(function, inputs, variables, executor):
-    """Trace `function`; return the graph, and for each captured input its place in `variables`.
-
-    Captured inputs that are no variable (constants) stand in the list themselves.
-    """
-    specs = [tf.TensorSpec([None] * x.shape.rank, x.dtype) for x in inputs]
-    specs[0] = tf.TensorSpec([None, inputs[0].shape[1]], inputs[0].dtype)
-    gpu = bool(tf.config.list_logical_devices("GPU"))
-    # Tracing for the single-threaded executor keeps loops as one operation each, as it needs.
-    with function_executor_type("" if gpu else executor):
-        body = tf.function(function, autograph=False).get_concrete_function(*specs)
-    if not gpu:
-
-        def in_one_thread(unused, *arguments):
-            return tf.raw_ops.StatefulPartitionedCall(
-                args=[*arguments, *body.captured_inputs],
-                Tout=[tf.float32] * 2,
-                f=body,
-                executor_type=executor,
-            )
-
-        outer = tf.function(in_one_thread, autograph=False)
-        graph = outer.get_concrete_function(tf.TensorSpec([], tf.int32), *specs)
-    else:
-        graph = body
-    place_of = {id(variable.handle): place for place, variable in enumerate(variables)}
-    return graph, [place_of.get(id(tensor), tensor) for tensor in graph.captured_inputs]
+        captured = [handles[place] if isinstance(place, int) else place for place in graph.places]
+        return np.array(graph(inputs, captured))
 
 
 def _state_of(model):
@@ -336,7 +283,7 @@ def _count_hits(logits, labels):
     return tf.reduce_sum(tf.cast(tf.equal(guesses, labels), tf.float32))
 
 
-_graphs: OrderedDict[tuple, EpochGraph] = OrderedDict()
+_graphs: OrderedDict[tuple, EpochGraph | DistortingGraph] = OrderedDict()
 _graphs_lock = threading.Lock()
 
 
@@ -357,13 +304,13 @@ def epoch_graph(build, model_key, optimizer, batch_size, dropout, distort=None, 
     dropout : bool
         Whether hidden units are dropped at all; the rate itself is an input of the graph.
     distort : Warp, CustomDistortion or None, default=None
-        What distorts the rows of each batch.
+        What distorts the rows.
     scheduled : bool, default=False
         Whether every batch has a learning rate of its own.
 
     Returns
     -------
-    graph : EpochGraph
+    graph : EpochGraph or DistortingGraph
         The graph, shared by all models of that architecture.
     """
     config = optimizer.get_config()
@@ -374,7 +321,8 @@ def epoch_graph(build, model_key, optimizer, batch_size, dropout, distort=None, 
     key = (model_key, type(optimizer), described, batch_size, dropout, distort, scheduled)
     with _graphs_lock:
         if key not in _graphs:
-            _graphs[key] = EpochGraph(build(), batch_size, dropout, distort, scheduled=scheduled)
+            graph = EpochGraph(build(), batch_size, dropout, scheduled=scheduled)
+            _graphs[key] = graph if distort is None else DistortingGraph(graph, distort, batch_size)
             if len(_graphs) > _MAX_GRAPHS:
                 _graphs.popitem(last=False)
         _graphs.move_to_end(key)

@@ -1,11 +1,13 @@
 """Distortions while training: what they do to images, that they repeat, and what they refuse."""
 
+import threading
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from mnist_estimator import KerasMLPClassifier, training
+from mnist_estimator import KerasMLPClassifier, _distorted_rows, training
 from mnist_estimator._tensorflow import keras, tf
 from mnist_estimator.augmentation import Warp, make_distortion
 
@@ -183,7 +185,55 @@ def test_kept_graphs_serve_distorted_fits_too(scans, monkeypatch):
     for kind in ("affine", ("affine",), ["affine"]):
         mlp(augmentation=kind).fit(*scans)
     (graph,) = training._graphs.values()
-    assert graph.n_traces == 2  # full batches and the short one
+    assert graph.n_traces == 1
+    assert graph._graph.n_traces == 2  # full batches and the short one
+
+
+def test_beside_the_training_or_in_turns_is_the_same(scans, monkeypatch):
+    monkeypatch.setattr(_distorted_rows, "_CHUNK_BYTES", 100 * 64 * 4)  # many chunks an epoch
+    threads = []
+    trace = Warp.__call__
+
+    def note(*args):
+        threads.append(threading.current_thread().name)
+        return trace(*args)
+
+    monkeypatch.setattr(Warp, "__call__", note)
+    weights = []
+
+    def fit():
+        monkeypatch.setattr(training, "_graphs", type(training._graphs)())
+        weights.append(weights_of(mlp(augmentation="affine", schedule="cosine").fit(*scans)))
+
+    fit()
+    assert all(name.startswith("distort") for name in threads)
+    threads.clear()
+    alone = threading.Thread(target=fit, name="one of a search's")
+    alone.start()
+    alone.join()
+    assert set(threads) == {"one of a search's"}
+    np.testing.assert_array_equal(*weights)
+
+
+def test_chunks_do_not_show(scans, monkeypatch):
+    whole = mlp(augmentation="affine", schedule="cosine", dropout=0.3).fit(*scans)
+    monkeypatch.setattr(_distorted_rows, "_CHUNK_BYTES", 70 * 64 * 4)
+    parts = mlp(augmentation="affine", schedule="cosine", dropout=0.3).fit(*scans)
+    np.testing.assert_array_equal(weights_of(whole), weights_of(parts))
+    np.testing.assert_allclose(whole.history_["loss"], parts.history_["loss"], rtol=1e-5)
+
+
+def test_an_error_in_the_other_thread_is_an_error_here(scans):
+    def fail_later(images):
+        tf.debugging.assert_greater(tf.reduce_sum(images), -1.0)  # true
+        if not tf.executing_eagerly():
+            raise RuntimeError("no such kernel")
+        return images
+
+    classifier = mlp(augmentation=fail_later)
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        classifier.fit(*scans)
+    assert not hasattr(classifier, "model_")
 
 
 def test_distortions_teach_what_the_rows_do_not_show(mnist):

@@ -19,7 +19,7 @@ RESULTS = Path(__file__).parent / "results"
 RECIPES = {
     "reference": {"recipe": "reference"},
     "fast": {"recipe": "fast"},
-    "accurate, 46 epochs": {"recipe": "accurate", "epochs": 46},
+    "accurate, 80 epochs": {"recipe": "accurate", "epochs": 80},
     "accurate": {"recipe": "accurate"},
     "accurate, 1024-512": {"recipe": "accurate", "hidden_layer_sizes": (1024, 512), "epochs": 60},
 }
