@@ -9,6 +9,7 @@ import hashlib
 import json
 import pickle
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -37,6 +38,9 @@ _REMEMBERED = {
     keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
     keras.callbacks.ModelCheckpoint: ("best",),
 }
+# NumPy parses an array's header by `ast.literal_eval`, which in Python 3.11 sometimes fails in two
+# threads at once ("AST constructor recursion depth mismatch").
+_reading = threading.Lock()
 # An unfinished file of this age was left by a process that was killed.
 _ABANDONED_SECONDS = 60
 
@@ -172,7 +176,7 @@ def _remembered(callback):
 def _read(path, variables):
     """Return the state in a file: that of these variables, and all else by name."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with _reading, path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = dict(archive)  # the archive's checksums are compared by reading all of it
         state = json.loads(arrays.pop("about").tobytes())
         if list(arrays) != state["arrays"]:
