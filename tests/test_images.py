@@ -431,7 +431,7 @@ class TestRefused:
         with memory_above() as megabytes, pytest.raises(ImageError, match="is transparent"):
             prepare_digits(bomb)
 
-        assert 90 < megabytes() < 200
+        assert megabytes() < 200
 
     @pytest.mark.parametrize("format_", ["PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF"])
     def test_truncated_file(self, seven, tmp_path, format_):
