@@ -146,10 +146,17 @@ def test_planted_wrong_labels_rank_first(digits):
 
 
 def test_rank_ambiguous_puts_the_even_split_first():
-    probabilities = np.array([[0.34, 0.33, 0.33], [0.9, 0.05, 0.05], [0.02, 0.48, 0.5]])
+    probabilities = np.array([[0.4, 0.3, 0.3], [0.9, 0.05, 0.05], [0.02, 0.48, 0.5]])
     rows, pairs = rank_ambiguous(probabilities, classes=["a", "b", "c"])
     assert rows.tolist() == [2, 0, 1]
     assert pairs[0].tolist() == ["c", "b"]
+
+
+def test_rank_ambiguous_puts_a_row_between_two_classes_before_one_between_all():
+    probabilities = np.array([[1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0], [0.3, 0.4, 0.3]])
+    rows, pairs = rank_ambiguous(probabilities, classes=["a", "b", "c"])
+    assert rows.tolist() == [1, 0, 2]
+    assert pairs.tolist() == [["a", "b"], ["a", "b"], ["b", "a"]]
 
 
 def test_baselines_grow_with_their_method(digits):

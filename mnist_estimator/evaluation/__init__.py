@@ -236,11 +236,10 @@ def rank_misread(y_true, y_pred, probabilities, *, classes):
 def rank_label_issues(y, probabilities, *, classes):
     """Rank all rows by how wrong their labels look, most doubtful first.
 
-    The score is confident learning's self-confidence: the probability of the given label. On
-    2,000 MNIST rows with a tenth of the labels wrong it found more of them than the normalised
-    margin did. The probabilities must come from a classifier that was not trained on the row, as
-    :func:`sklearn.model_selection.cross_val_predict` gives them with ``method="predict_proba"``; a
-    network that has seen a wrong label may have learnt it by heart.
+    The score is confident learning's self-confidence, the probability of the given label. The
+    probabilities must come from a classifier that was not trained on the row, as
+    :func:`sklearn.model_selection.cross_val_predict` gives them with ``method="predict_proba"``;
+    means of several such runs, differently shuffled, find more of the wrong labels.
 
     Parameters
     ----------
@@ -274,8 +273,9 @@ def rank_label_issues(y, probabilities, *, classes):
 def rank_ambiguous(probabilities, *, classes):
     """Rank all rows by how evenly they lie between two classes, most evenly first.
 
-    The score is the second-largest probability: one half for a row exactly between two classes,
-    0 for a sure one.
+    The score is the difference of the two largest probabilities: 0 for a row exactly between two
+    classes, 1 for a sure one. Of blends of two digits among MNIST's it found more than the
+    second-largest probability alone did.
 
     Parameters
     ----------
@@ -301,8 +301,8 @@ def rank_ambiguous(probabilities, *, classes):
     probabilities, classes = np.asarray(probabilities), np.asarray(classes)
     _check_shape(probabilities, len(probabilities), len(classes))
     top_two = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
-    second = np.take_along_axis(probabilities, top_two[:, 1:], axis=1)[:, 0]
-    rows = np.argsort(-second, kind="stable")
+    first, second = np.take_along_axis(probabilities, top_two, axis=1).T
+    rows = np.lexsort((-second, first - second))
     return rows, classes[top_two[rows]]
 
 
