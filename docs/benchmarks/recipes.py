@@ -21,7 +21,6 @@ RECIPES = {
     "fast": {"recipe": "fast"},
     "accurate, 80 epochs": {"recipe": "accurate", "epochs": 80},
     "accurate": {"recipe": "accurate"},
-    "accurate, 1024-512": {"recipe": "accurate", "hidden_layer_sizes": (1024, 512), "epochs": 60},
 }
 
 
