@@ -50,8 +50,8 @@ print(f"imputed, in training and in use:    {imputing.score(X_test_holes, y_test
 # Classes that are rare
 # ---------------------
 #
-# Of the digits 5 to 9 there is one where there were twenty. ``class_weight="balanced"`` makes a rare
-# row count for more; look at the recall of each class, which the accuracy hides.
+# Of the digits 5 to 9 there is one where there were twenty. ``class_weight="balanced"`` makes a
+# rare row count for more; look at the recall of each class, which the accuracy hides.
 
 from sklearn.metrics import recall_score
 
@@ -90,9 +90,9 @@ display.plot()
 _ = display.figure_.suptitle("The most doubtful labels")
 
 # %%
-# Without the tenth that looks most doubtful the network learns from better rows, and fewer. On these
-# 10,000 the one outweighs the other; on all of MNIST leaving them out brings back most of what the
-# wrong labels cost.
+# Without the tenth that looks most doubtful the network learns from better rows, and fewer. On
+# these 10,000 the one outweighs the other; on all of MNIST leaving them out brings back most of
+# what the wrong labels cost.
 
 kept = ranked[1_000:]
 wrong, cleaned = network().fit(X, given), network().fit(X[kept], given[kept])
