@@ -140,6 +140,8 @@ class _Saver(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         # Not sooner: callbacks begin a training by forgetting the last one.
         for callback, state in zip(self._remembering, self._callback_states, strict=True):
+            if state and getattr(callback, "monitor_op", 0) is None:
+                callback._set_monitor_op()  # Keras 3.6 forgets `best` when it does so by itself
             vars(callback).update(state)
 
     def on_epoch_end(self, epoch, logs=None):

@@ -12,6 +12,12 @@ from hypothesis.extra import numpy as npst
 from mnist_estimator import KerasMLPClassifier, OnnxClassifier, PixelScaler, make_mnist_pipeline
 from mnist_estimator.exceptions import ModelFileError
 
+# Some releases of scikit-learn take these labels, and warn.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Support for labels represented as bytes"),
+    pytest.mark.filterwarnings("ignore:A column-vector y was passed"),
+]
+
 rng = np.random.default_rng(0)
 X = rng.random((12, 3), np.float32)
 y = np.arange(12) % 3
