@@ -91,7 +91,7 @@ _ = display.figure_.suptitle("The most doubtful labels")
 
 # %%
 # Without the tenth that looks most doubtful the network learns from better rows, and fewer. On
-# these 10,000 the one outweighs the other; on all of MNIST leaving them out brings back most of
+# these 10,000 the one outweighs the other; on all of MNIST leaving them out brings back half of
 # what the wrong labels cost.
 
 kept = ranked[1_000:]
