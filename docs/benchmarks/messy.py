@@ -4,8 +4,8 @@ The reference network learns from MNIST's training images made messy, without an
 is judged on the test images; every figure is the mean of three seeds, of the mess and of the
 network. MNIST is fetched as by `fetch_mnist`; the tables are written to
 docs/benchmarks/results/messy.md. It takes about half an hour on one core, and scikit-learn 1.8, the
-first that calibrates by temperature. All settings were chosen with ``--choose``, which trains on
-20,000 of the training images and judges on 10,000 others of them; the test images only judge.
+first that calibrates by temperature. All settings were chosen on training images, most of them
+with ``--choose``, which trains on 20,000 and judges on 10,000 others; the test images only judge.
 """
 
 import argparse

@@ -87,7 +87,7 @@ def test_the_same_random_state_makes_the_same_mess(mess, images, labels):
         (lambda: hide_pixels(np.zeros((2, 64)), pixels=2), "'pixels' parameter of hide_pixels"),
         (lambda: thin_out([1, 2], [3]), "The class .*3.* to make rare is not among the labels"),
         (lambda: thin_out([1, 2], [1], ratio=0.5), "'ratio' parameter of thin_out must be"),
-        (lambda: mislabel([1, 1]), "All labels are .1., *1?.*no wrong one|All labels are .1."),
+        (lambda: mislabel([1, 1]), "All labels are .*; there is no wrong one to give"),
         (lambda: blend_pairs(np.zeros((2, 4)), [1, 1], 1), "a blend takes images of two classes"),
         (lambda: blend_pairs(np.zeros((2, 4)), [1], 1), "inconsistent numbers of samples"),
     ],
