@@ -132,10 +132,11 @@ class DistortingGraph:
         first = number - number  # not a constant, which that executor crashes on
         _, made = tf.while_loop(lambda batch, _: batch < n_full, distort_batch, [first, made])
         rest = tf.gather(X, chosen[n_full * size :])
-        rest = tf.cond(
-            tf.size(rest) > 0,
-            lambda: self._distort(rest, tf.stack([seed, number + n_full])),
-            lambda: rest,
+        # A loop of one turn or none: with one thread, that executor waits forever for `tf.cond`.
+        _, rest = tf.while_loop(
+            lambda turn, rest: turn < tf.minimum(tf.shape(rest)[0], 1),
+            lambda turn, rest: (turn + 1, self._distort(rest, tf.stack([seed, number + n_full]))),
+            [first, rest],
         )
         return (tf.concat([made.concat(), rest], axis=0),)
 

@@ -1,5 +1,8 @@
 """Distortions while training: what they do to images, that they repeat, and what they refuse."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -319,3 +322,27 @@ def test_equal_distortions_are_equal():
     assert make_distortion("affine", 64) == Warp((8, 8), affine=True, elastic=False)
     assert make_distortion(random_shift, 64) == make_distortion(random_shift, 64)
     assert make_distortion(None, 63) is None
+
+
+# Without it a fit of distorted images waited forever where TensorFlow has one thread for graphs:
+# on a machine, or in a container, of one processor.
+ON_ONE_THREAD = """
+import numpy as np, keras
+from mnist_estimator import KerasMLPClassifier
+X, y = np.random.default_rng(0).random((40, 64)), np.arange(40) % 2
+for kind in ("affine", ("affine", "elastic"), keras.layers.RandomRotation(0.1), lambda x: 1 - x):
+    KerasMLPClassifier((4,), epochs=1, augmentation=kind).fit(X, y)
+    print("fitted")
+"""
+
+
+def test_one_thread_for_graphs_is_enough():
+    done = subprocess.run(
+        [sys.executable, "-c", ON_ONE_THREAD],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=200,
+        env=os.environ | {"TF_NUM_INTEROP_THREADS": "1"},
+    )
+    assert done.stdout.split() == ["fitted"] * 4
