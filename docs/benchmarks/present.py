@@ -33,7 +33,11 @@ def tabulate(results):
 
 def _describe(machine):
     versions = ", ".join(f"{name} {v or 'absent'}" for name, v in machine["versions"].items())
-    return f"Measured on {machine['cpu']}, Python {machine['python']}; {versions}."
+    kernels = ", ".join(machine["kernels"])
+    return (
+        f"Measured on {machine['cpu']}, Python {machine['python']}; {versions}. The matrix "
+        f"products alone are NumPy's, by OpenBLAS' kernels for {kernels}."
+    )
 
 
 def _seconds(value):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from measure import SECTIONS
 from present import draw, tabulate
+from threadpoolctl import threadpool_info
 
 RESULTS = Path(__file__).parent / "results"
 LIBRARIES = ("numpy", "scikit-learn", "tensorflow", "keras", "scikeras", "onnxruntime", "torch")
@@ -32,7 +33,9 @@ def describe_machine():
     if info.exists():
         models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         cpu = f"{len(models)} × {models[0].split(':')[1].strip()}" if models else cpu
-    return {"cpu": cpu, "python": platform.python_version(), "versions": versions}
+    kernels = sorted({pool["architecture"] for pool in threadpool_info() if "architecture" in pool})
+    python = platform.python_version()
+    return {"cpu": cpu, "python": python, "versions": versions, "kernels": kernels}
 
 
 def main():
