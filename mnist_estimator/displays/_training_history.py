@@ -69,7 +69,8 @@ class TrainingHistoryDisplay:
         self.ax_ = axes_or_new(ax, (4.5 * len(metrics), 4))
         self.figure_ = self.ax_.figure
         self.ax_.set_axis_off()
-        self.ax_.set_title("Training history")
+        only = f"{metrics[0].capitalize()} by epoch" if len(metrics) == 1 else None
+        self.ax_.set_title(only or "Training history")
         width = (1 + GAP) / len(metrics)
         self.axes_ = np.array(
             [self.ax_.inset_axes((i * width, 0, width - GAP, 1)) for i in range(len(metrics))]

@@ -117,6 +117,7 @@ def test_given_axes_are_divided(history):
 
 def test_one_metric_fills_the_axes(history):
     display = TrainingHistoryDisplay({"only": history}).plot(metrics=("accuracy",))
+    assert display.ax_.get_title() == "Accuracy by epoch"
     (panel,) = display.axes_
     assert curves(panel)["training"] == history["accuracy"]
     assert panel.get_ylabel() == "Accuracy"
