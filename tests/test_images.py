@@ -116,6 +116,18 @@ class TestRecipe:
         np.testing.assert_array_equal(prepare_digits(images), images.reshape(-1, 784))
         np.testing.assert_array_equal(prepare_digits(255 - images), images.reshape(-1, 784))
 
+    @pytest.mark.parametrize("form", ["RGB", "16 bits", "0 to 1"])
+    def test_mnists_own_images_in_other_forms(self, mnist, form):
+        image = mnist[2][0].reshape(28, 28)
+        assert image.max() == 255 or form != "16 bits"
+        forms = {
+            "RGB": np.stack([255 - image] * 3, axis=-1),
+            "16 bits": image.astype(np.uint16) * 257,
+            "0 to 1": image / 255,
+        }
+
+        np.testing.assert_array_equal(prepare_digits(forms[form]).ravel(), image.ravel())
+
     def test_prepared_images_are_prepared(self, seven):
         once = prepare_digits(seven)
 
@@ -163,6 +175,30 @@ class TestPaper:
         faint = np.asarray(draw_seven(paper=200, ink=185), dtype=float)
 
         self.close_up(faint + rng.normal(0, 1.5, faint.shape), expected)
+
+    @pytest.mark.parametrize("width", [4, 12])
+    def test_faint_pen_fainter_than_noise(self, expected, rng, width):
+        faint = np.asarray(draw_seven(paper=200, ink=182, width=width), dtype=float)
+
+        self.close_up(faint + rng.normal(0, 6, faint.shape), expected, 0.7)
+
+    @pytest.mark.parametrize("edge", ["left", "right", "top", "bottom"])
+    def test_bold_digit_that_runs_into_the_edge(self, edge):
+        bold = draw_seven((260, 220), width=28, box=(80, 60, 160, 170))
+        ink = np.asarray(bold) < 128
+        rows, columns = ndimage.find_objects(ink.astype(int))[0]
+        left, top, right, bottom = columns.start, rows.start, columns.stop, rows.stop
+        box = {
+            "left": (left, 0, 260, 220),
+            "right": (0, 0, right, 220),
+            "top": (0, top, 260, 220),
+            "bottom": (0, 0, 260, bottom),
+        }[edge]
+
+        row = prepare_digits(bold.crop(box))[0]
+
+        check_recipe(row)
+        assert likeness(row, prepare_digits(bold)[0].astype(float)) > 0.95
 
     def test_faint_and_broken_stroke(self, expected, rng):
         faint = np.asarray(draw_seven(paper=200, ink=180), dtype=float)
@@ -312,6 +348,34 @@ class TestRefused:
     def test_uneven_light_alone(self):
         with pytest.raises(ImageError, match="no digit in it"):
             prepare_digits(np.add.outer(np.linspace(0, 90, 200), np.linspace(0, 90, 150)))
+
+    @pytest.mark.parametrize("noise", [0, 3])
+    @pytest.mark.parametrize("squared", [False, True], ids=["ruled", "squared"])
+    def test_lines_of_paper_alone(self, rng, squared, noise):
+        page = np.full((300, 400), 235.0)
+        page[10::30] -= 60
+        if squared:
+            page[:, 10::30] -= 60
+
+        with pytest.raises(ImageError, match="no digit in it"):
+            prepare_digits(page + rng.normal(0, noise, page.shape))
+
+    def test_wide_soft_shadow_alone(self):
+        light = np.full((300, 400), 220.0)
+        light[:, 250:] = 120
+
+        with pytest.raises(ImageError, match="no digit in it"):
+            prepare_digits(ndimage.gaussian_filter(light, 8))
+
+    def test_page_of_writing(self):
+        page = Image.new("L", (700, 900), PAPER)
+        small = draw_seven((40, 44), 3, (8, 6, 26, 36))
+        for top in range(60, 840, 50):
+            for left in range(50, 620, 40):
+                page.paste(small, (left, top))
+
+        with pytest.raises(ImageError, match="no digit in it"):
+            prepare_digits(page)
 
     def test_nothing_visible(self):
         with pytest.raises(ImageError, match="no digit in it: every pixel is transparent"):

@@ -19,10 +19,17 @@ _STROKE_WIDTHS = (1 / 16, 1 / 7, 1 / 3)
 # Contrasts looked at, as shares of the highest, and how much lower each step of the growing goes.
 _LEVELS = 0.62 ** np.arange(1, 8)
 _GROWTH = 0.75 ** np.arange(1, 6)
+# A stroke may lie on so much of the picture's edge; a table or a shadow on more.
+_LONGEST_AT_THE_EDGE = 2 / 3
 # Strokes as near as this share of the larger one's side belong together.
 _REACH = 0.2
 _SMALLEST_DIGIT = 0.035  # of the longer side
 _NOISE_FACTOR = 5  # contrast below so many standard deviations of the noise is none
+# Smoothings tried, as standard deviations in pixels, each with how much of a digit's edge is about
+# as steep as all of it, and how much of all the edges in the picture it has, at the least. What is
+# seen only in a picture smoothed more must be clearer.
+LEAST_SMOOTHING = 0.8
+_SMOOTHINGS = {LEAST_SMOOTHING: (0.75, 0.15), 2.0: (0.9, 0.4)}
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
@@ -40,12 +47,15 @@ class Digit:
         The side of the square that fills its strokes, in pixels.
     lines : ndarray of float32, shape (height, width)
         How far the paper's ruling stands out; 0 where there is none.
+    smoothing : float
+        The standard deviation, in pixels, of the smoothing in which it was found.
     """
 
     strokes: np.ndarray
     is_dark: bool
     width: int
     lines: np.ndarray
+    smoothing: float
 
     @property
     def box(self):
@@ -61,6 +71,7 @@ class _Parts:
     boxes: list
     total: np.ndarray  # steepness summed along the edge
     mean: np.ndarray
+    clear: np.ndarray  # share of the edge that is about as steep as all of it
     vague: np.ndarray  # share of the edge that is no edge in the picture
     score: np.ndarray
 
@@ -74,7 +85,8 @@ def contrast_with_paper(dark, width):
     """How far every pixel stands out from the paper around it.
 
     The paper is what a closing by a square leaves: strokes narrower than the square are filled,
-    shadows and their borders stay. Outside the picture the paper goes on as at its edge.
+    shadows and their borders stay. Outside the picture the paper goes on as at its edge, from
+    which strokes that run into it are left out.
 
     Parameters
     ----------
@@ -88,11 +100,18 @@ def contrast_with_paper(dark, width):
     contrast : ndarray of float32, shape (height, width)
         0 for paper, more for ink, in units of `dark`.
     """
-    padded = np.pad(dark, width, mode="edge")
+    padded = _with_paper_around(_with_paper_around(dark, width).T, width).T
     paper = ndimage.grey_closing(padded, size=(width, width))[width:-width, width:-width]
     contrast = paper - dark
     # The brightest of many noisy pixels is brighter than the paper: take off what that adds.
     return np.maximum(contrast - np.median(contrast), 0)
+
+
+def _with_paper_around(dark, width):
+    """Add `width` rows above and below, as bright as the first and the last without strokes."""
+    length = max(1, round(_LONGEST_AT_THE_EDGE * dark.shape[1]))
+    edges = ndimage.grey_closing(dark[[0, -1]], size=(1, length), mode="nearest")
+    return np.concatenate([np.repeat(edges[:1], width, 0), dark, np.repeat(edges[1:], width, 0)])
 
 
 def noise_level(grey):
@@ -119,9 +138,22 @@ def find_digit(grey):
     ImageError
         If there is no digit, or more than one.
     """
-    floor = _NOISE_FACTOR * noise_level(grey)
-    smooth = ndimage.gaussian_filter(grey, 0.8) if floor > 0 else grey
-    steepness = ndimage.gaussian_gradient_magnitude(grey, 0.8)
+    noise = noise_level(grey)
+    # More smoothing, in which a faint pen stands out from noise, blurs all other digits.
+    for smoothing in _SMOOTHINGS if noise > 0 else (LEAST_SMOOTHING,):
+        digit = _found(grey, smoothing, noise)
+        if digit is not None:
+            return digit
+    raise ImageError("no digit in it: nothing stands out from the paper as one digit would.")
+
+
+def _found(grey, smoothing, noise):
+    """Return the digit found in a picture smoothed so far, or None."""
+    # The first smoothing counts for nothing here: a picture's noise is seldom white.
+    left = 1 if smoothing == LEAST_SMOOTHING else 1 / (2 * np.sqrt(np.pi) * smoothing)
+    floor = _NOISE_FACTOR * left * noise
+    smooth = ndimage.gaussian_filter(grey, smoothing) if floor > 0 else grey
+    steepness = ndimage.gaussian_gradient_magnitude(grey, smoothing)
     # Slopes that noise and uneven light have everywhere count for nothing.
     usual = np.median(steepness)
     steepness = np.maximum(steepness - 3 * usual, 0)
@@ -132,7 +164,7 @@ def find_digit(grey):
         for width in widths
     }
     lines = dict.fromkeys((True, False), np.zeros_like(grey))
-    digit = _sharpest(contrasts, steepness, floor, lines, usual)
+    digit = _sharpest(contrasts, steepness, floor, lines, usual, smoothing)
     # Looking for lines takes longer than all else, and paper's lines cross the picture.
     if digit is None or max(np.divide(_size(digit.box), grey.shape)) > 0.5:
         lines = {dark: crossing_lines(contrasts[dark, widths[-1]], floor) for dark in lines}
@@ -140,14 +172,20 @@ def find_digit(grey):
             contrasts = {
                 key: without_lines(contrast, lines[key[0]]) for key, contrast in contrasts.items()
             }
-            digit = _sharpest(contrasts, steepness, floor, lines, usual) or digit
-    if digit is None:
-        raise ImageError("no digit in it: nothing stands out from the paper.")
+            digit = _sharpest(contrasts, steepness, floor, lines, usual, smoothing) or (
+                None if digit is None or _is_ruling(digit, lines[digit.is_dark]) else digit
+            )
     return digit
 
 
-def _sharpest(contrasts, steepness, floor, lines, usual):
+def _is_ruling(digit, lines):
+    """Whether what was found is the paper's lines, and not strokes that happen to cross it."""
+    return (lines[digit.strokes] > 0).mean() > 0.5
+
+
+def _sharpest(contrasts, steepness, floor, lines, usual, smoothing):
     """Return the digit with the steepest edges, or None where none are steeper than usual."""
+    least_clear, least_share = _SMOOTHINGS[smoothing]
     best_score, best = 0.0, None
     for (is_dark, width), contrast in contrasts.items():
         for level in contrast.max() * _LEVELS:
@@ -157,6 +195,8 @@ def _sharpest(contrasts, steepness, floor, lines, usual):
             for i in np.argsort(parts.score)[::-1]:
                 if parts.score[i] <= best_score:
                     break
+                if parts.clear[i] < least_clear or parts.vague[i] > 0.15:
+                    continue
                 if not _is_sheet(parts.labels[parts.boxes[i]] == i + 1, steepness.shape):
                     best_score, best = parts.score[i], (is_dark, width, level, parts, i)
                     break
@@ -165,14 +205,14 @@ def _sharpest(contrasts, steepness, floor, lines, usual):
     is_dark, width, level, parts, i = best
     # A part among many of its kind is a pattern's, unless it is much sharper than the paper.
     share = parts.total[i] / parts.total.sum()
-    if parts.mean[i] < (1.5 if share > 0.12 else 5) * usual:
+    if share < least_share or parts.mean[i] < (1.5 if share > 0.12 else 5) * usual:
         return None
     contrast = contrasts[is_dark, width]
     parts, i = _grown(contrast, level, steepness, parts, i)
     # Strokes that a faint one joins are one digit's.
     faint = max(floor, 0.25 * np.median(contrast[parts.labels == i + 1]))
     joined = ndimage.label(contrast > faint, _EIGHT_NEIGHBOURS)[0]
-    return Digit(_whole_digit(parts, i, joined), is_dark, width, lines[is_dark])
+    return Digit(_whole_digit(parts, i, joined), is_dark, width, lines[is_dark], smoothing)
 
 
 def _parts(ink, steepness):
@@ -193,8 +233,8 @@ def _parts(ink, steepness):
         if max(_size(box)) < shortest:
             score[i] = 0
         else:
-            score[i] *= max(0.0, 1 - 2 * _touching(labels, i + 1, box) / max(_size(box)))
-    return _Parts(labels, boxes, total, mean, vague, score)
+            score[i] *= max(0.0, 1 - _touching(labels, i + 1, box) / max(_size(box)))
+    return _Parts(labels, boxes, total, mean, clear, vague, score)
 
 
 def _size(box):
@@ -217,6 +257,10 @@ def _touching(labels, label, box):
 def _is_sheet(part, shape):
     """Whether a part is no stroke but a surface: a blot, or the sheet that the digit is on."""
     height, width = part.shape
+    # No digit has more than three holes, and flaws of the pen some more.
+    holes = ndimage.label(np.pad(~part, 1, constant_values=True))[0]
+    if (np.bincount(holes.ravel())[1:] > 6).sum() > 10:
+        return True
     depth = ndimage.distance_transform_edt(np.pad(part, 1))
     thickness = 4 * depth[depth > 0].mean() / max(height, width)
     if thickness > 0.45:

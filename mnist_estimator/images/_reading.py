@@ -228,4 +228,6 @@ def _strongest_axis(colour):
     # Fourth powers of the distance: the few pixels of ink outweigh the many of noise.
     weighted = difference * (difference**2).sum(axis=1, keepdims=True)
     axis = np.linalg.eigh(weighted.T @ weighted)[1][:, -1]
+    # So that a picture in grey keeps its levels.
+    axis = axis / np.abs(axis).sum()
     return colour @ (axis if axis.sum() >= 0 else -axis)

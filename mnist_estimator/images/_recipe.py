@@ -7,7 +7,12 @@ from PIL import Image
 from scipy import ndimage
 
 from mnist_estimator.exceptions import ImageError
-from mnist_estimator.images._ink import box_of, contrast_with_paper, find_digit
+from mnist_estimator.images._ink import (
+    LEAST_SMOOTHING,
+    box_of,
+    contrast_with_paper,
+    find_digit,
+)
 from mnist_estimator.images._lines import without_lines
 from mnist_estimator.images._reading import read_grey
 
@@ -115,7 +120,8 @@ def _prepare(grey):
         raise ImageError(f"no digit in it: all its {width} × {height} pixels are of one colour.")
     for image in (grey - low, high - grey):
         if _is_prepared(image):
-            return np.rint(image * (1 if high - low > 1 else 255))
+            # Levels of 0 to 255 stay as they are; of other ranges the highest becomes 255.
+            return np.rint(image * (1 if 1 < high - low <= 255 else 255 / max(1, high - low)))
     grey = (grey - low) / (high - low)
     digit = find_digit(_resized(grey, _SEARCH_SIDE / max(grey.shape)))
     return _drawn(_cut_out(grey, digit))
@@ -178,7 +184,9 @@ def _cut_out(grey, digit):
         size = part.shape[::-1]
         return np.asarray(share.resize(size, Image.Resampling.BILINEAR, tuple(found_box))) > 0.1
 
-    dark = ndimage.gaussian_filter(part if digit.is_dark else -part, 1)
+    # A faint digit was found in a picture that was smoothed more than others.
+    smoothing = max(1, (digit.smoothing - LEAST_SMOOTHING) * _CUT_SIDE / side)
+    dark = ndimage.gaussian_filter(part if digit.is_dark else -part, smoothing)
     contrast = contrast_with_paper(dark, max(3, round(digit.width * _CUT_SIDE / side)))
     on_line = at_this_scale(digit.lines > 0)
     if on_line.any():
