@@ -6,12 +6,16 @@ whose file names begin with the digit. Run it with a model file that the package
 
     python docs/benchmarks/handwriting.py model.onnx --photos PHOTOS_FOLDER --drawn DRAWN.zip
 
+With ``--kinds 200`` the first 200 test digits as well, drawn into each kind of picture of
+`handwriting_sets.py`, and 200 of each kind that holds no single digit and is to be refused.
+
 MNIST is fetched as by `fetch_mnist`.
 """
 
 import argparse
 import csv
 import io
+import itertools
 import zipfile
 from pathlib import Path
 
@@ -106,10 +110,29 @@ def render_mnist(n_pictures, seed):
     return pictures, y[:n_pictures].tolist()
 
 
+def render_kinds(n_pictures, seed):
+    """Yield the name, the pictures and the labels of each kind; None is that of no digit."""
+    from handwriting_sets import KINDS, NO_DIGIT
+
+    from mnist_estimator import fetch_mnist
+
+    X, y = fetch_mnist(subset="test", return_X_y=True)
+    digits = X.reshape(-1, 28, 28)
+    for name, draw in {**KINDS, **NO_DIGIT}.items():
+        rngs = (np.random.default_rng([seed, i]) for i in range(n_pictures))
+        if name in KINDS:
+            pictures = (draw(digits[i], rng) for i, rng in enumerate(rngs))
+            yield name, pictures, y[:n_pictures].tolist()
+        else:
+            pictures = (draw(digits[rng.permutation(n_pictures)], rng) for rng in rngs)
+            yield name, pictures, [None] * n_pictures
+
+
 def measure(classifier, pictures, labels):
     """Print every picture misread, and return the share that is read rightly.
 
-    A picture in which `prepare_digits` finds no single digit counts as misread.
+    A picture in which `prepare_digits` finds no single digit counts as misread, unless its label
+    is None.
     """
     from mnist_estimator.exceptions import ImageError
     from mnist_estimator.images import prepare_digits
@@ -119,7 +142,7 @@ def measure(classifier, pictures, labels):
         try:
             answer = int(classifier.predict(prepare_digits(picture))[0])
         except ImageError as error:
-            answer = error
+            answer = None if label is None else error
         n_right += answer == label
         if answer != label:
             print(f"  {getattr(picture, 'name', i)}: {label} read as {answer}")
@@ -132,6 +155,7 @@ def main():
     parser.add_argument("--photos", type=Path, help="a folder of pictures and a labels.csv")
     parser.add_argument("--drawn", type=Path, help="a zip archive of PNG files named by digit")
     parser.add_argument("--rendered", type=int, default=10_000, help="how many of MNIST's digits")
+    parser.add_argument("--kinds", type=int, default=0, help="how many pictures of each kind")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
@@ -145,7 +169,9 @@ def main():
     if arguments.rendered:
         sets["rendered MNIST test digits"] = render_mnist(arguments.rendered, arguments.seed)
     classifier = OnnxClassifier(arguments.model)
-    for name, (pictures, labels) in sets.items():
+    kinds = render_kinds(arguments.kinds, arguments.seed) if arguments.kinds else ()
+    named = ((name, *pictures_and_labels) for name, pictures_and_labels in sets.items())
+    for name, pictures, labels in itertools.chain(named, kinds):
         share = measure(classifier, pictures, labels)
         print(f"{name}: {share:.2%} of {len(labels):,}", flush=True)
 
