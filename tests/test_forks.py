@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mnist_estimator import OnnxClassifier, make_mnist_pipeline, save_onnx
-from mnist_estimator.runtime import OnnxModel
+from mnist_estimator.runtime import OnnxModel, _fork
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 pytestmark = [
@@ -84,6 +84,25 @@ def test_a_model_file_answers_in_a_fork_whatever_other_threads_are_doing(exporte
         for thread in threads:
             thread.join()
     assert opened
+
+
+@needs_fork
+def test_a_fork_does_not_inherit_that_another_thread_was_short_of_memory():
+    held, stop = threading.Event(), threading.Event()
+
+    def hold():
+        with _fork.one_at_a_time:
+            held.set()
+            stop.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        assert in_a_fork(lambda: _fork.one_at_a_time.acquire(timeout=5))
+    finally:
+        stop.set()
+        thread.join()
 
 
 @needs_fork

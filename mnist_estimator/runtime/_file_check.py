@@ -8,13 +8,21 @@ which takes about a millisecond and saves importing `onnx`.
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 MAX_FILE_BYTES = 512 * 2**20
 MAX_METADATA_BYTES = 2**20
-MAX_NODES = 20_000
+MAX_NODES = 5_000
+# Weights in raw data are kept in memory of ours (see _session.py); of others, and of those smaller
+# than this, no more than that.
+MIN_WEIGHT_BYTES = 1024
+# onnxruntime's bound on memory does not count the letters of texts: a graph copies one at will.
+MAX_TEXT_BYTES = 255
+MAX_OTHER_BYTES = 16 * 2**20
 # A field takes about half a microsecond to walk over, so this is a second.
 MAX_FIELDS = 2_000_000
 # onnxruntime builds a tree recursively, and overflows an 8 MB stack at a depth of 10,000 to
@@ -27,19 +35,19 @@ _OPERATORS_OF_DOMAIN = {
     "": """
         Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool
         BatchNormalization Cast CastLike Ceil Celu Clip Compress Concat Constant ConstantOfShape
-        Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Det Div
+        Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div
         Dropout DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU
         Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool
         Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish Hardmax Identity
         InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual
         Log LogSoftmax LpNormalization LpPool MatMul MatMulInteger Max MaxPool Mean
-        MeanVarianceNormalization Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow
+        MeanVarianceNormalization Min Mish Mod Mul Neg Not OneHot Or PRelu Pad Pow
         QLinearConv QLinearMatMul QuantizeLinear RMSNormalization RNN Range Reciprocal ReduceL1
         ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
-        ReduceSumSquare Relu Reshape Resize Round ScatterElements ScatterND Selu Shape Shrink
+        ReduceSumSquare Relu Reshape Resize Round Selu Shape Shrink
         Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt
-        Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze
-        Upsample Where Xor
+        Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile Transpose Trilu Unsqueeze
+        Where Xor
         """,
     "ai.onnx.ml": """
         ArrayFeatureExtractor Binarizer FeatureVectorizer Imputer LabelEncoder LinearClassifier
@@ -58,14 +66,21 @@ _ALLOWED_OPERATORS = {
 }
 _ALLOWED_OPERATORS["ai.onnx"] = _ALLOWED_OPERATORS[""]
 
+# Operators whose weights onnxruntime copies in an order that suits the processor.
+_PRODUCT_NAMES = """
+    Attention Conv ConvInteger ConvTranspose DynamicQuantizeMatMul FusedGemm FusedMatMul GRU Gemm
+    LSTM MatMul MatMulInteger MatMulIntegerToFloat QGemm QLinearConv QLinearMatMul RNN
+    """
+_PRODUCTS = frozenset(_PRODUCT_NAMES.split())
+
 # Wire types, and field numbers of onnx.proto.
 _VARINT, _BYTES, _RUN = 0, 2, -1
 _MODEL_GRAPH, _MODEL_METADATA, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 14, 20, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE_INITIALIZER = 1, 5, 15
-_NODE_OP_TYPE, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
+_NODE_INPUT, _NODE_OP_TYPE, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 4, 5, 7
 _ATTRIBUTE_NAME, _ATTRIBUTE_TENSOR, _ATTRIBUTE_INTS, _ATTRIBUTE_TENSORS = 1, 5, 8, 10
-_ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = {6, 11}, {22, 23}
-_TENSOR_DIMS, _TENSOR_DATA_TYPE, _TENSOR_STRINGS, _TENSOR_RAW_DATA = 1, 2, 6, 9
+_ATTRIBUTE_TEXTS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = {4, 9}, {6, 11}, {22, 23}
+_TENSOR_DIMS, _TENSOR_DATA_TYPE, _TENSOR_STRINGS, _TENSOR_NAME, _TENSOR_RAW_DATA = 1, 2, 6, 8, 9
 _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
 # float_data and double_data, all values in one field or one in each: bytes of a value.
 _TENSOR_FIXED_DATA = {(4, _BYTES): 4, (4, 5): 4, (10, _BYTES): 8, (10, 1): 8}
@@ -75,6 +90,8 @@ _TENSOR_VARINT_DATA = {5, 7, 11}  # int32_data, int64_data, uint64_data
 # (which is never raw), bool, float16, double, uint32, uint64. What is left out (complex numbers,
 # 8-bit floats, 4-bit integers) no model of ours holds.
 _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 8: 0, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8}
+_DTYPES = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?", 10: "f2"}
+_DTYPES |= {11: "f8", 12: "u4", 13: "u8"}
 
 # The lists of numbers in an attribute (fields 7 and 8) are written one number a field. A forest
 # has millions, so whole runs are taken at once.
@@ -95,6 +112,11 @@ class FileCheck:
         The operator types of the graph's nodes.
     metadata : dict of str to bytes
         The file's `metadata_props`, unparsed.
+    weights : dict of str to ndarray
+        The graph's initializers that lie in the file as they are, by their names: views of it.
+    n_copied_bytes : int
+        How much onnxruntime allocates for weights at most: it copies each, and onnxruntime 1.20
+        once more for every product that uses it.
 
     Raises
     ------
@@ -106,7 +128,12 @@ class FileCheck:
     def __init__(self, content: bytes) -> None:
         self.operators: set[str] = set()
         self.metadata: dict[str, bytes] = {}
+        self.weights: dict[str, np.ndarray] = {}
+        self._uses: Counter[str] = Counter()  # by products
+        self._used_elsewhere: set[str] = set()
+        self._n_products = 0
         self._n_nodes = 0
+        self._n_other_bytes = 0
         self._n_fields = 0
         if not content:
             raise ValueError("it is empty")
@@ -116,6 +143,12 @@ class FileCheck:
             self._check_model(memoryview(content))
         except IndexError:
             raise ValueError("it is truncated, or not an ONNX model") from None
+        # What is not given to the products directly could reach all of them.
+        self.n_copied_bytes = len(content) + self._n_products * self._n_other_bytes
+        for name, values in self.weights.items():
+            is_elsewhere = name in self._used_elsewhere
+            n_uses = self._uses[name] + is_elsewhere * self._n_products
+            self.n_copied_bytes += n_uses * values.nbytes
 
     def _check_model(self, model: memoryview) -> None:
         graphs = []
@@ -139,17 +172,20 @@ class FileCheck:
             if wire == _BYTES and number == _GRAPH_NODE:
                 self._check_node(value)
             elif wire == _BYTES and number == _GRAPH_INITIALIZER:
-                self._check_tensor(value)
+                self._check_tensor(value, is_weight=True)
 
     def _check_node(self, node: memoryview) -> None:
         self._n_nodes += 1
         if self._n_nodes > MAX_NODES:
             raise ValueError(f"it has more than {MAX_NODES:,} nodes")
         operator = domain = ""
+        inputs: list[str] = []
         for number, wire, value in self._fields(node):
             if wire != _BYTES:
                 continue
-            if number == _NODE_OP_TYPE:
+            if number == _NODE_INPUT:
+                inputs.append(_text(value))
+            elif number == _NODE_OP_TYPE:
                 operator = _text(value)
             elif number == _NODE_DOMAIN:
                 domain = _text(value)
@@ -159,6 +195,11 @@ class FileCheck:
             of_domain = f" of the domain {domain!r}" if domain else ""
             raise ValueError(f"it uses the operator {operator!r}{of_domain}, which is not allowed")
         self.operators.add(operator)
+        if operator in _PRODUCTS:
+            self._n_products += 1
+            self._uses.update(inputs)
+        else:
+            self._used_elsewhere.update(inputs)
 
     def _check_attribute(self, attribute: memoryview) -> None:
         name = ""
@@ -171,6 +212,8 @@ class FileCheck:
                 raise ValueError("it holds sparse weights")
             if number == _ATTRIBUTE_NAME and wire == _BYTES:
                 name = _text(value)
+            elif number in _ATTRIBUTE_TEXTS and wire == _BYTES:
+                _check_text(value)
             elif number in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS) and wire == _BYTES:
                 # Two of them would be merged by the parser into one of more dimensions.
                 n_tensors += number == _ATTRIBUTE_TENSOR
@@ -186,30 +229,26 @@ class FileCheck:
             if largest > MAX_NODES_PER_TREE:
                 raise ValueError(f"a tree has {largest:,} nodes, more than {MAX_NODES_PER_TREE:,}")
 
-    def _check_tensor(self, tensor: memoryview) -> None:
+    def _check_tensor(self, tensor: memoryview, is_weight: bool = False) -> None:
         """Hold the dimensions against the data: onnxruntime's own look is newer than 1.20."""
         dims: list[int] = []
         data_type = n_values = 0
-        raw = None
+        name, raw = "", None
         for number, wire, value in self._fields(tensor):
             if number == _TENSOR_EXTERNAL_DATA or (number == _TENSOR_DATA_LOCATION and value != 0):
                 raise ValueError("its weights lie in another file")
             if number == _TENSOR_DIMS and wire == _VARINT:
                 dims.append(value)
-            elif number == _TENSOR_DIMS and wire == _BYTES and len(value):
-                dims += _decode_varints(value).tolist()
+            elif number == _TENSOR_DIMS and wire == _BYTES:
+                dims += _decode_varints(value).tolist() if len(value) else []
             elif number == _TENSOR_DATA_TYPE and wire == _VARINT:
                 data_type = value
             elif number == _TENSOR_RAW_DATA and wire == _BYTES:
                 raw = value
-            elif (number, wire) in _TENSOR_FIXED_DATA:
-                n_values += len(value) // _TENSOR_FIXED_DATA[number, wire]
-            elif number in _TENSOR_VARINT_DATA and wire == _BYTES:
-                n_values += int(np.count_nonzero(np.frombuffer(value, np.uint8) < 0x80))
-            elif (number in _TENSOR_VARINT_DATA and wire == _VARINT) or (
-                number == _TENSOR_STRINGS and wire == _BYTES
-            ):
-                n_values += 1
+            elif number == _TENSOR_NAME and wire == _BYTES:
+                name = _text(value)
+            else:
+                n_values += _count_values(number, wire, value)
         if data_type not in _ITEM_BYTES:
             raise ValueError(f"it holds a tensor of ONNX's data type {data_type}")
         n_expected = math.prod(dims)  # negative dimensions arrive as huge ones
@@ -218,6 +257,17 @@ class FileCheck:
             raise ValueError(
                 f"it declares a tensor of {n_expected:,} elements and holds {n_found:,.0f}"
             )
+        if is_weight and raw is not None and len(raw) >= MIN_WEIGHT_BYTES:
+            self._keep_weight(name, np.frombuffer(raw, _DTYPES[data_type]).reshape(dims))
+            return
+        self._n_other_bytes += len(tensor)
+        if self._n_other_bytes > MAX_OTHER_BYTES:
+            raise ValueError(f"more than {MAX_OTHER_BYTES >> 20} MiB of it are constants")
+
+    def _keep_weight(self, name: str, values: np.ndarray) -> None:
+        if name in self.weights:
+            raise ValueError("two of its weights have the same name")
+        self.weights[name] = values
 
     def _fields(self, message: memoryview, runs: bool = False) -> Iterator[tuple]:
         """Yield the number, wire type and value of each field of a message."""
@@ -249,6 +299,23 @@ class FileCheck:
                 raise ValueError("it is truncated, or not an ONNX model")
             yield key >> 3, wire, message[position : position + length]
             position += length
+
+
+def _count_values(number: int, wire: int, value: Any) -> int:
+    """Return how many elements of a tensor a field holds."""
+    if (number, wire) in _TENSOR_FIXED_DATA:
+        return len(value) // _TENSOR_FIXED_DATA[number, wire]
+    if number in _TENSOR_VARINT_DATA and wire == _BYTES:
+        return int(np.count_nonzero(np.frombuffer(value, np.uint8) < 0x80))
+    if number == _TENSOR_STRINGS and wire == _BYTES:
+        _check_text(value)
+        return 1
+    return int(number in _TENSOR_VARINT_DATA and wire == _VARINT)
+
+
+def _check_text(text: memoryview) -> None:
+    if len(text) > MAX_TEXT_BYTES:
+        raise ValueError(f"it holds a text of {len(text):,} bytes, more than {MAX_TEXT_BYTES}")
 
 
 def _read_varint(message: memoryview, position: int) -> tuple[int, int]:

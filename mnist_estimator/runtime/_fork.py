@@ -38,6 +38,8 @@ class _InOnnxruntime(threading.local):
 
 
 in_onnxruntime = _InOnnxruntime()
+# For what takes much memory: `with _fork.one_at_a_time:`, around `in_onnxruntime`.
+one_at_a_time = threading.RLock()
 
 
 def _wait() -> None:
@@ -45,6 +47,11 @@ def _wait() -> None:
     _held.extend(_locks)
     for lock in _held:
         lock.acquire()
+
+
+def _renew() -> None:
+    global one_at_a_time  # noqa: PLW0603  (a thread that held it is not in the child)
+    one_at_a_time = threading.RLock()
 
 
 def _go_on() -> None:
@@ -55,3 +62,4 @@ def _go_on() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_wait, after_in_parent=_go_on, after_in_child=_go_on)
+    os.register_at_fork(after_in_child=_renew)

@@ -1,5 +1,7 @@
 """OnnxModel: an exported classifier, run by onnxruntime and nothing else."""
 
+import atexit
+import contextlib
 import functools
 import math
 import os
@@ -25,19 +27,24 @@ from mnist_estimator.runtime._interface import (
 from mnist_estimator.runtime._metadata import parse_classes, parse_metadata
 from mnist_estimator.runtime._rows import RowReader
 from mnist_estimator.runtime._session import (
+    MAX_ARENA_BYTES,
     check_n_threads,
     check_providers,
+    is_out_of_memory,
     open_session,
     quiet_run_options,
+    run_in_parts,
 )
 
 # 256 rows of 784 float32 pixels and what the first layers make of them stay in a core's L2 cache.
 CHUNK_ROWS = 256
 ACCELERATOR_CHUNK_ROWS = 8192
 # A trial row takes microseconds; a graph that keeps a processor busy for this long is no
-# classifier of ours.
-MAX_TRIAL_SECONDS = 10.0
-
+# classifier of ours. An accelerator's first run is slow.
+MAX_TRIAL_SECONDS = 1.0
+TRIAL_BYTES_PER_SECOND = 100e6  # of the file, on top of it: large weights are read slowly at first
+ACCELERATOR_TRIAL_SECONDS = 10.0
+SECONDS_AT_EXIT = 3.0
 _reopening = threading.Lock()
 
 # Operators after which a missing value (NaN) is an answer like any other.
@@ -97,8 +104,9 @@ class OnnxModel:
     A file is refused when it is larger than 512 MiB or needs anything beside its own bytes
     (weights in other files, operators of other libraries), when it has control flow or functions,
     operators that are not on a list of plain arithmetic, or tensors of other sizes than it holds.
-    One row is tried, for at most ten seconds, and all models of a process together may allocate
-    4 GiB while they run.
+    One row is tried, for at most one second (and one for each 100 MB of the file), and all models
+    of a process together may allocate 88 MiB while they run. Rows for which that is too little
+    are run in smaller batches.
 
     Examples
     --------
@@ -151,7 +159,7 @@ class OnnxModel:
             raise self._refusal(str(error)) from None
         try:
             with in_onnxruntime:
-                self.session = open_session(self._content, wanted)
+                self.session = open_session(self._content, checked, wanted)
             inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         except Exception as error:  # onnxruntime raises anything, and nothing of a common class
             raise self._refusal(f"onnxruntime does not load it ({_first_line(error)})") from error
@@ -282,7 +290,16 @@ class OnnxModel:
             with in_onnxruntime:
                 results = self.session.run(outputs, feed, self._run_options)
         except Exception as error:
-            raise self._refusal(f"onnxruntime does not run it ({_first_line(error)})") from error
+            try:
+                if not is_out_of_memory(error):
+                    raise
+                results = run_in_parts(self.session, outputs, feed, n_rows)
+            except Exception as error:
+                if is_out_of_memory(error):
+                    found = f"one row takes more than {MAX_ARENA_BYTES >> 20} MiB of memory"
+                else:
+                    found = f"onnxruntime does not run it ({_first_line(error)})"
+                raise self._refusal(found) from error
         for output, result in zip(outputs, results, strict=True):
             if result.shape != (n_rows, *self._tails[output]):
                 raise self._refusal(
@@ -297,20 +314,29 @@ class OnnxModel:
         return np.empty((0, len(self.classes)), np.float32)
 
     def _try_a_row(self) -> None:
-        """Refuse a graph that does not come to an end."""
-        options = quiet_run_options()
-        watchdog = threading.Timer(MAX_TRIAL_SECONDS, setattr, (options, "terminate", True))
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            with in_onnxruntime:
-                self.session.run(None, self._rows.blank(), options)
-        except Exception as error:
+        """Refuse a graph that does not come to an end.
+
+        A thread tries the row, and is left alone when it takes too long: a graph can be stopped
+        between two nodes, and a single one may take hours.
+        """
+        options = quiet_run_options(gives_back=True)
+
+        def run() -> None:
             # A model may well refuse a blank row (an unknown category): that is for its first use.
-            if options.terminate:
-                raise self._refusal(f"one row takes longer than {MAX_TRIAL_SECONDS:g} s") from error
-        finally:
-            watchdog.cancel()
+            with contextlib.suppress(Exception):
+                self.session.run(None, self._rows.blank(), options)
+
+        limit = MAX_TRIAL_SECONDS if self._on_processor else ACCELERATOR_TRIAL_SECONDS
+        limit += len(self._content) / TRIAL_BYTES_PER_SECOND
+        trial = threading.Thread(target=run, daemon=True)
+        with in_onnxruntime:  # this thread's: a fork does not wait for one that is left alone
+            trial.start()
+            trial.join(limit)
+        if trial.is_alive():
+            options.terminate = True
+            # A thread that leaves onnxruntime while the interpreter ends, aborts the process.
+            atexit.register(trial.join, SECONDS_AT_EXIT)
+            raise self._refusal(f"one row takes longer than {limit:.2g} s")
 
     def _read(self, path: Path) -> bytes:
         """Return the content of a regular file of reasonable size."""
