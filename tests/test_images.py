@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFile, ImageFilter
 from scipy import ndimage
+from sklearn.datasets import load_digits
 
 from mnist_estimator.exceptions import ImageError
 from mnist_estimator.images import _limits, _reading, prepare_digits
@@ -618,3 +619,11 @@ def test_photographs_of_mnists_digits_are_read(mnist, handwriting):
     )
 
     assert share >= 0.9
+
+
+def test_small_scans_enlarged_are_read():
+    """Their strokes are soft, and their edges steep in one place and flat in another."""
+    scans = np.uint8(255 - load_digits().images[:20] * 15)
+    for scan in scans:
+        soft = Image.fromarray(scan).resize((120, 120), Image.Resampling.BICUBIC)
+        check_recipe(prepare_digits(np.pad(soft, 40, constant_values=255))[0])

@@ -29,7 +29,7 @@ _NOISE_FACTOR = 5  # contrast below so many standard deviations of the noise is 
 # as steep as all of it, and how much of all the edges in the picture it has, at the least. What is
 # seen only in a picture smoothed more must be clearer.
 LEAST_SMOOTHING = 0.8
-_SMOOTHINGS = {LEAST_SMOOTHING: (0.75, 0.15), 2.0: (0.9, 0.4)}
+_SMOOTHINGS = {LEAST_SMOOTHING: (0.5, 0.15), 2.0: (0.9, 0.4)}
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
