@@ -2,8 +2,11 @@
 
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -15,6 +18,8 @@ from mnist_estimator.exceptions import MnistEstimatorError
 PROGRAM = "mnist-estimator"
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
+# Longer than it takes to clean up.
+_SECONDS_BEFORE_REPEATING = 3
 OUTPUT_CLOSED = 1  # as typer and rich exit in that case
 
 # What COLUMNS may say. Rich prints nothing in a width of 0, and pads lines to a huge one.
@@ -52,7 +57,13 @@ class OneLineErrors(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         """Run the command that the arguments name."""
         try:
-            return super().invoke(ctx)
+            with _persistent_interrupts() as interrupts:
+                try:
+                    return super().invoke(ctx)
+                except Exception as error:
+                    if interrupts:  # TensorFlow made another error of it
+                        raise KeyboardInterrupt from error
+                    raise
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
@@ -67,6 +78,37 @@ class OneLineErrors(TyperGroup):
                 raise
             message = "the memory does not suffice; choose smaller layers or batches."
             raise typer.Exit(_fail(message, USER_ERROR)) from error
+
+
+@contextmanager
+def _persistent_interrupts() -> Iterator[list[int]]:
+    """Repeat Ctrl-C until it ends the command; yield a list of those that came.
+
+    TensorFlow swallows any exception that comes while it converts an argument.
+    """
+    came: list[int] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        came.append(number)
+        signal.setitimer(signal.ITIMER_REAL, _SECONDS_BEFORE_REPEATING)
+        raise KeyboardInterrupt
+
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # ignored, by nohup
+        or not hasattr(signal, "setitimer")  # on Windows
+    ):
+        yield came
+        return
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGALRM)
+    }
+    try:
+        yield came
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fail(message: str, code: int) -> int:
