@@ -11,3 +11,5 @@ for requirement in [*project["dependencies"], *project["optional-dependencies"][
 print("pyparsing<3.2")
 # Nor ours: typer 0.12 uses names that later releases of click warn of.
 print("click<8.2")
+# Nor ours: zarr 2.18 uses a name that numcodecs 0.16 no longer has.
+print("numcodecs<0.16")
