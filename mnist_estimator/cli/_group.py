@@ -61,7 +61,7 @@ class OneLineErrors(TyperGroup):
                 try:
                     return super().invoke(ctx)
                 except Exception as error:
-                    if interrupts:  # TensorFlow made another error of it
+                    if interrupts:  # another error was made of it
                         raise KeyboardInterrupt from error
                     raise
         except KeyboardInterrupt:
@@ -84,7 +84,8 @@ class OneLineErrors(TyperGroup):
 def _persistent_interrupts() -> Iterator[list[int]]:
     """Repeat Ctrl-C until it ends the command; yield a list of those that came.
 
-    TensorFlow swallows any exception that comes while it converts an argument.
+    During training one in about twenty gets lost, or becomes another error: it seems, where
+    TensorFlow converts an argument.
     """
     came: list[int] = []
 
