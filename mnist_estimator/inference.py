@@ -34,6 +34,9 @@ class OnnxClassifier(BlockwiseScore, ClassifierMixin, BaseEstimator):
         How many threads share a large batch. None takes the processors that this process may
         use, or `OMP_NUM_THREADS` where that is fewer (so a joblib worker keeps to its share).
         The result does not depend on it.
+    trusted : bool, default=False
+        Whether the file is your own: then it may use any operator of onnxruntime's. Support vector
+        machines, enlarged images and loops (a GRU) need it.
 
     Attributes
     ----------
@@ -85,10 +88,11 @@ class OnnxClassifier(BlockwiseScore, ClassifierMixin, BaseEstimator):
     mnist_estimator.exceptions.ModelFileError: Cannot use 'nowhere.onnx' as a model: there is no ...
     """
 
-    def __init__(self, path, *, providers=None, n_threads=None):
+    def __init__(self, path, *, providers=None, n_threads=None, trusted=False):
         self.path = path
         self.providers = providers
         self.n_threads = n_threads
+        self.trusted = trusted
 
     def fit(self, X=None, y=None, **fit_params):
         """Check the model file, and change nothing.
@@ -193,13 +197,16 @@ class OnnxClassifier(BlockwiseScore, ClassifierMixin, BaseEstimator):
 
     def _model(self):
         """Return the open model, opening it where the parameters have changed."""
-        params = (self.path, self.providers, self.n_threads)
+        params = (self.path, self.providers, self.n_threads, self.trusted)
         opened = self.__dict__.get("_opened")
         if opened is None or opened[0] != params:
             with in_onnxruntime, _opening:
                 opened = self.__dict__.get("_opened")
                 if opened is None or opened[0] != params:
-                    model = OnnxModel(self.path, providers=self.providers, n_threads=self.n_threads)
+                    path, providers, n_threads, trusted = params
+                    model = OnnxModel(
+                        path, providers=providers, n_threads=n_threads, trusted=trusted
+                    )
                     model.name = type(self).__name__
                     self._opened = opened = (params, model)
         return opened[1]

@@ -1,6 +1,7 @@
 """Damaged and malicious model files: each is refused with our error, or it works."""
 
 import json
+import pickle
 import random
 import subprocess
 import sys
@@ -400,12 +401,12 @@ def test_weights_in_another_file_are_refused(model):
 )  # fmt: skip
 def test_operators_beyond_arithmetic_are_refused(model, operator, domain):
     model.graph.node[3].op_type, model.graph.node[3].domain = operator, domain
-    refused(model, f"it uses the operator '{operator}'.*which is not allowed")
+    refused(model, f"it uses the operator '{operator}'.*which is run only with trusted=True")
 
 
 def test_graphs_inside_nodes_and_functions_are_refused(model):
     model.graph.node[3].attribute.append(helper.make_attribute("body", model.graph))
-    refused(model, "a node holds a graph of its own")
+    refused(model, "a node holds a graph")
     del model.graph.node[3].attribute[:]
     model.functions.add().name = "f"
     refused(model, "functions or training steps")
@@ -577,13 +578,18 @@ def larger_than_memory():
     limits = [numpy_helper.from_array(np.float32(v), f"limit{v}") for v in (0, 2**24, 0.05)]
     yield "Range", (node("Range", [limit.name for limit in limits], ["huge"]), *limits)
     yield "Pad", (node("Pad", ["0", "pads"], ["huge"]), zero, numbers("pads", 0, 2**28))
-    sizes = numbers("sizes", 1, 1, 2**14, 2**14)
-    larger = node("Resize", ["pixel", "", "", "sizes"], ["huge"], mode="nearest")
-    yield "Resize", (*constant("pixel", 1, 1, 1, 1), larger, sizes)
     doublings = [node("Concat", [f"c{i}", f"c{i}"], [f"c{i + 1}"], axis=0) for i in range(30)]
     yield "doublings", (*constant("c0", 1), *doublings, node("Identity", ["c30"], ["huge"]))
     many = [part for i in range(40) for part in constant(f"m{i}", 2**20)]
     yield "many together", (*many, node("Concat", [f"m{i}" for i in range(40)], ["huge"], axis=0))
+    # 32 bytes of each text are counted, and no more: the longer ones must not be there.
+    text = numpy_helper.from_array(np.array(["a" * 255], object), "text")
+    texts = node("Expand", ["text", "n"], ["texts"])
+    codes = node(
+        *("LabelEncoder", ["texts"], ["huge"]),
+        **{"domain": "ai.onnx.ml", "keys_strings": ["b"], "values_floats": [1.0]},
+    )
+    yield "long texts", (texts, codes, text, numbers("n", 2_700_000))
     scan = node("CumSum", ["ones", "axis"], ["huge"])
     yield "CumSum", (*constant("ones", 2**24), scan, numpy_helper.from_array(np.int64(0), "axis"))
 
@@ -749,6 +755,54 @@ def test_texts_that_are_too_long_are_refused(network_file):
         OnnxModel(network_file((8, 2), classes=["a" * 255, "b"]).SerializeToString()).classes
     )
     refused(network_file((8, 2), classes=["a" * 256, "b"]), "a text of 256 bytes, more than 255")
+
+
+@pytest.mark.parametrize("length", [15, 16, 127, 128, 130, 131, 132, 255])
+def test_long_class_names_come_out_whole(network_file, length):
+    names = [letter * length for letter in "abc"] + ["d", "é" * (length // 2)]
+    model = OnnxModel(network_file((8, 5), classes=names).SerializeToString())
+    X = np.random.default_rng(0).integers(0, 256, (50, 8), dtype=np.uint8)
+    labels, probabilities = model.run(X)
+    assert len(set(labels)) > 1
+    np.testing.assert_array_equal(labels, np.array(names)[probabilities.argmax(axis=1)])
+    np.testing.assert_array_equal(model.predict(X), labels)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), labels)
+
+
+def test_long_texts_in_a_table_are_found(table_file):
+    towns, expected = ["Bern", "Genf"], None
+    for towns[1] in ("Genf", "Saint-Germain-en-Laye"):
+        (keys,) = (a for a in table_file.graph.node[0].attribute if a.name == "keys_strings")
+        keys.strings[1] = towns[1].encode()
+        model = OnnxModel(table_file.SerializeToString())
+        found = model.predict_proba({"age": [20, 20], "town": towns})
+        assert not np.array_equal(*found)
+        assert expected is None or np.array_equal(found, expected)
+        expected = found
+    keys.strings[1] = b"Genf"
+
+
+def test_a_text_that_is_not_written_as_protobuf_does_is_refused(network_file):
+    content = network_file((8, 2), classes=["a" * 20, "b"]).SerializeToString()
+    text = b"\x32\x14" + b"a" * 20
+    assert content.count(text) == 1
+    # The same length in two bytes; the last letter makes room, and the message stays as long.
+    refused(content.replace(text, b"\x32\x93\x00" + b"a" * 19), "not an ONNX model")
+    refused(content.replace(text, b"\x32\x14" + b"\xff" * 20), "not UTF-8")
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        helper.make_node("Cast", ["early"], ["probabilities"], to=TensorProto.STRING),
+        helper.make_node("Resize", ["early", "", "", "early"], ["probabilities"]),
+        helper.make_node("SVMRegressor", ["early"], ["probabilities"], domain="ai.onnx.ml"),
+    ],
+    ids=lambda node: node.op_type,
+)
+def test_what_takes_memory_beyond_the_bound_is_refused(model, node):
+    because = "makes texts" if node.op_type == "Cast" else f"{node.op_type!r}.* with trusted=True"
+    refused(spoil_last_node(model, node), because)
 
 
 @pytest.mark.parametrize(

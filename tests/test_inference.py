@@ -18,10 +18,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
 from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from mnist_estimator import OnnxClassifier, inference
+from mnist_estimator import OnnxClassifier, PixelScaler, inference, save_onnx
 from mnist_estimator.exceptions import ModelFileError
 
 ROWS = np.random.default_rng(0).integers(0, 256, (600, 784), dtype=np.uint8)
@@ -81,7 +82,8 @@ def test_fit_checks_the_file_and_changes_nothing(classifier, tmp_path):
 def test_a_constructor_only_assigns(tmp_path):
     nowhere = tmp_path / "nowhere.onnx"
     classifier = OnnxClassifier(nowhere, n_threads=0)
-    assert vars(classifier) == {"path": nowhere, "providers": None, "n_threads": 0}
+    expected = {"path": nowhere, "providers": None, "n_threads": 0, "trusted": False}
+    assert vars(classifier) == expected
     for ask in (
         lambda: classifier.set_params(n_threads=1).predict(ROWS),
         lambda: classifier.classes_,
@@ -105,6 +107,19 @@ def test_changed_parameters_open_the_file_anew(classifier, network_file, tmp_pat
     classifier.set_params(path=str(other))
     assert classifier.classes_.tolist() == ["no", "yes"]
     assert classifier.predict(ROWS[:3, :8]).shape == (3,)
+
+
+def test_a_support_vector_machine_is_run_where_the_file_is_trusted(digits, tmp_path):
+    X, y = digits
+    machine = CalibratedClassifierCV(SVC(), cv=2)
+    vote = VotingClassifier([("a", machine), ("b", LogisticRegression())], voting="soft")
+    pipe = make_pipeline(PixelScaler(), vote).fit(X[:300], y[:300])
+    save_onnx(pipe, tmp_path / "vote.onnx", X)
+    classifier = OnnxClassifier(tmp_path / "vote.onnx", trusted=True)
+    for copied in (classifier, clone(classifier), pickle.loads(pickle.dumps(classifier))):
+        np.testing.assert_array_equal(copied.predict(X), pipe.predict(X))
+    with pytest.raises(ModelFileError, match=r"'SVM.*run only with trusted=True"):
+        classifier.set_params(trusted=False).predict(X)
 
 
 def test_copies_need_no_file(classifier, path):

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from mnist_estimator.runtime._texts import MAX_COUNTED_BYTES, LongTexts
+
 MAX_FILE_BYTES = 512 * 2**20
 MAX_METADATA_BYTES = 2**20
 MAX_NODES = 5_000
 # Weights in raw data are kept in memory of ours (see _session.py); of others, and of those smaller
 # than this, no more than that.
 MIN_WEIGHT_BYTES = 1024
-# onnxruntime's bound on memory does not count the letters of texts: a graph copies one at will.
 MAX_TEXT_BYTES = 255
 MAX_OTHER_BYTES = 16 * 2**20
 # A field takes about half a microsecond to walk over, so this is a second.
@@ -30,11 +31,12 @@ MAX_FIELDS = 2_000_000
 MAX_NODES_PER_TREE = 15_000
 
 # Operators that compute their outputs from their inputs and nothing else. Left out are control
-# flow, sequences and optionals, random numbers, string processing and image decoding.
+# flow, sequences and optionals, random numbers, string processing and image decoding, and support
+# vector machines and `Resize`, which take memory beyond the bound on it.
 _OPERATORS_OF_DOMAIN = {
     "": """
         Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool
-        BatchNormalization Cast CastLike Ceil Celu Clip Compress Concat Constant ConstantOfShape
+        BatchNormalization Cast Ceil Celu Clip Compress Concat Constant ConstantOfShape
         Conv ConvInteger ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Div
         Dropout DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU
         Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool
@@ -44,14 +46,14 @@ _OPERATORS_OF_DOMAIN = {
         MeanVarianceNormalization Min Mish Mod Mul Neg Not OneHot Or PRelu Pad Pow
         QLinearConv QLinearMatMul QuantizeLinear RMSNormalization RNN Range Reciprocal ReduceL1
         ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
-        ReduceSumSquare Relu Reshape Resize Round Selu Shape Shrink
+        ReduceSumSquare Relu Reshape Round Selu Shape Shrink
         Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt
         Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile Transpose Trilu Unsqueeze
         Where Xor
         """,
     "ai.onnx.ml": """
         ArrayFeatureExtractor Binarizer FeatureVectorizer Imputer LabelEncoder LinearClassifier
-        LinearRegressor Normalizer OneHotEncoder SVMClassifier SVMRegressor Scaler
+        LinearRegressor Normalizer OneHotEncoder Scaler
         TreeEnsembleClassifier TreeEnsembleRegressor
         """,
     # What onnxruntime's quantizer writes.
@@ -79,7 +81,8 @@ _MODEL_GRAPH, _MODEL_METADATA, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 14, 20, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE_INITIALIZER = 1, 5, 15
 _NODE_INPUT, _NODE_OP_TYPE, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 4, 5, 7
 _ATTRIBUTE_NAME, _ATTRIBUTE_TENSOR, _ATTRIBUTE_INTS, _ATTRIBUTE_TENSORS = 1, 5, 8, 10
-_ATTRIBUTE_TEXTS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = {4, 9}, {6, 11}, {22, 23}
+_ATTRIBUTE_TEXT, _ATTRIBUTE_TEXTS, _ATTRIBUTE_INT = 4, 9, 3
+_ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = {6, 11}, {22, 23}
 _TENSOR_DIMS, _TENSOR_DATA_TYPE, _TENSOR_STRINGS, _TENSOR_NAME, _TENSOR_RAW_DATA = 1, 2, 6, 8, 9
 _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
 # float_data and double_data, all values in one field or one in each: bytes of a value.
@@ -93,6 +96,10 @@ _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 8: 0, 9: 1, 10: 2, 11: 
 _DTYPES = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?", 10: "f2"}
 _DTYPES |= {11: "f8", 12: "u4", 13: "u8"}
 
+# Attributes of one text that a node gives out. Those of other nodes name a way of computing.
+_TEXT_VALUES = {"default_string", "value_string"}
+_STRING = 8
+
 # The lists of numbers in an attribute (fields 7 and 8) are written one number a field. A forest
 # has millions, so whole runs are taken at once.
 _NUMBER_RUN = re.compile(rb"(?:\x3d[\s\S]{4})+|(?:\x40[\x80-\xff]{0,9}[\x00-\x7f])+")
@@ -105,6 +112,8 @@ class FileCheck:
     ----------
     content : bytes
         The whole file.
+    trusted : bool, default=False
+        Whether any operator may be used, and graphs within nodes.
 
     Attributes
     ----------
@@ -112,6 +121,8 @@ class FileCheck:
         The operator types of the graph's nodes.
     metadata : dict of str to bytes
         The file's `metadata_props`, unparsed.
+    texts : LongTexts
+        The file's long texts, and its content without them, which is what may be run.
     weights : dict of str to ndarray
         The graph's initializers that lie in the file as they are, by their names: views of it.
     n_copied_bytes : int
@@ -125,7 +136,8 @@ class FileCheck:
         holds. The message says what was found.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, trusted: bool = False) -> None:
+        self._trusted = trusted
         self.operators: set[str] = set()
         self.metadata: dict[str, bytes] = {}
         self.weights: dict[str, np.ndarray] = {}
@@ -135,14 +147,17 @@ class FileCheck:
         self._n_nodes = 0
         self._n_other_bytes = 0
         self._n_fields = 0
+        self._text_places: list[tuple[int, int]] = []
         if not content:
             raise ValueError("it is empty")
         if len(content) > MAX_FILE_BYTES:
             raise ValueError(f"it has more than {MAX_FILE_BYTES >> 20} MiB")
+        self._start = _address(memoryview(content))
         try:
             self._check_model(memoryview(content))
         except IndexError:
             raise ValueError("it is truncated, or not an ONNX model") from None
+        self.texts = LongTexts(content, self._text_places)
         # What is not given to the products directly could reach all of them.
         self.n_copied_bytes = len(content) + self._n_products * self._n_other_bytes
         for name, values in self.weights.items():
@@ -191,9 +206,11 @@ class FileCheck:
                 domain = _text(value)
             elif number == _NODE_ATTRIBUTE:
                 self._check_attribute(value)
-        if operator not in _ALLOWED_OPERATORS.get(domain, ()):
+        if not self._trusted and operator not in _ALLOWED_OPERATORS.get(domain, ()):
             of_domain = f" of the domain {domain!r}" if domain else ""
-            raise ValueError(f"it uses the operator {operator!r}{of_domain}, which is not allowed")
+            raise ValueError(
+                f"it uses the operator {operator!r}{of_domain}, which is run only with trusted=True"
+            )
         self.operators.add(operator)
         if operator in _PRODUCTS:
             self._n_products += 1
@@ -202,18 +219,15 @@ class FileCheck:
             self._used_elsewhere.update(inputs)
 
     def _check_attribute(self, attribute: memoryview) -> None:
-        name = ""
+        single: dict[int, Any] = {_ATTRIBUTE_NAME: b"", _ATTRIBUTE_TEXT: b"", _ATTRIBUTE_INT: 0}
         n_tensors = 0
         ints = []
         for number, wire, value in self._fields(attribute, runs=True):
-            if number in _ATTRIBUTE_GRAPHS:
-                raise ValueError("a node holds a graph of its own, which is not run")
-            if number in _ATTRIBUTE_SPARSE:
-                raise ValueError("it holds sparse weights")
-            if number == _ATTRIBUTE_NAME and wire == _BYTES:
-                name = _text(value)
-            elif number in _ATTRIBUTE_TEXTS and wire == _BYTES:
-                _check_text(value)
+            self._check_kind(number)
+            if number in single and wire == (_VARINT if number == _ATTRIBUTE_INT else _BYTES):
+                single[number] = value
+            elif number == _ATTRIBUTE_TEXTS and wire == _BYTES:
+                self._check_text(value)
             elif number in (_ATTRIBUTE_TENSOR, _ATTRIBUTE_TENSORS) and wire == _BYTES:
                 # Two of them would be merged by the parser into one of more dimensions.
                 n_tensors += number == _ATTRIBUTE_TENSOR
@@ -224,10 +238,22 @@ class FileCheck:
                 ints.append(_decode_varints(value))
         if n_tensors > 1:
             raise ValueError("an attribute is given twice")
+        name = _text(single[_ATTRIBUTE_NAME])
+        if name in _TEXT_VALUES:
+            self._check_text(memoryview(single[_ATTRIBUTE_TEXT]))
+        if name == "to" and single[_ATTRIBUTE_INT] == _STRING and not self._trusted:
+            raise ValueError("it makes texts of numbers, which is run only with trusted=True")
         if name == "nodes_treeids" and ints:
             largest = np.unique(np.concatenate(ints), return_counts=True)[1].max()
             if largest > MAX_NODES_PER_TREE:
                 raise ValueError(f"a tree has {largest:,} nodes, more than {MAX_NODES_PER_TREE:,}")
+
+    def _check_kind(self, number: int) -> None:
+        """Refuse attributes that are more than numbers and texts."""
+        if number in _ATTRIBUTE_GRAPHS and not self._trusted:
+            raise ValueError("a node holds a graph, which is run only with trusted=True")
+        if number in _ATTRIBUTE_SPARSE:
+            raise ValueError("it holds sparse weights")
 
     def _check_tensor(self, tensor: memoryview, is_weight: bool = False) -> None:
         """Hold the dimensions against the data: onnxruntime's own look is newer than 1.20."""
@@ -248,7 +274,7 @@ class FileCheck:
             elif number == _TENSOR_NAME and wire == _BYTES:
                 name = _text(value)
             else:
-                n_values += _count_values(number, wire, value)
+                n_values += self._count_values(number, wire, value)
         if data_type not in _ITEM_BYTES:
             raise ValueError(f"it holds a tensor of ONNX's data type {data_type}")
         n_expected = math.prod(dims)  # negative dimensions arrive as huge ones
@@ -263,6 +289,23 @@ class FileCheck:
         self._n_other_bytes += len(tensor)
         if self._n_other_bytes > MAX_OTHER_BYTES:
             raise ValueError(f"more than {MAX_OTHER_BYTES >> 20} MiB of it are constants")
+
+    def _count_values(self, number: int, wire: int, value: Any) -> int:
+        """Return how many elements of a tensor a field holds."""
+        if (number, wire) in _TENSOR_FIXED_DATA:
+            return len(value) // _TENSOR_FIXED_DATA[number, wire]
+        if number in _TENSOR_VARINT_DATA and wire == _BYTES:
+            return int(np.count_nonzero(np.frombuffer(value, np.uint8) < 0x80))
+        if number == _TENSOR_STRINGS and wire == _BYTES:
+            self._check_text(value)
+            return 1
+        return int(number in _TENSOR_VARINT_DATA and wire == _VARINT)
+
+    def _check_text(self, text: memoryview) -> None:
+        if len(text) > MAX_TEXT_BYTES:
+            raise ValueError(f"it holds a text of {len(text):,} bytes, more than {MAX_TEXT_BYTES}")
+        if len(text) > MAX_COUNTED_BYTES:
+            self._text_places.append((_address(text) - self._start, len(text)))
 
     def _keep_weight(self, name: str, values: np.ndarray) -> None:
         if name in self.weights:
@@ -301,21 +344,8 @@ class FileCheck:
             position += length
 
 
-def _count_values(number: int, wire: int, value: Any) -> int:
-    """Return how many elements of a tensor a field holds."""
-    if (number, wire) in _TENSOR_FIXED_DATA:
-        return len(value) // _TENSOR_FIXED_DATA[number, wire]
-    if number in _TENSOR_VARINT_DATA and wire == _BYTES:
-        return int(np.count_nonzero(np.frombuffer(value, np.uint8) < 0x80))
-    if number == _TENSOR_STRINGS and wire == _BYTES:
-        _check_text(value)
-        return 1
-    return int(number in _TENSOR_VARINT_DATA and wire == _VARINT)
-
-
-def _check_text(text: memoryview) -> None:
-    if len(text) > MAX_TEXT_BYTES:
-        raise ValueError(f"it holds a text of {len(text):,} bytes, more than {MAX_TEXT_BYTES}")
+def _address(value: memoryview) -> int:
+    return int(np.frombuffer(value, np.uint8).ctypes.data)
 
 
 def _read_varint(message: memoryview, position: int) -> tuple[int, int]:

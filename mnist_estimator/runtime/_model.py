@@ -68,6 +68,9 @@ class OnnxModel:
     n_threads : int, default=None
         How many threads share a large batch. None takes the processors that this process may
         use, or `OMP_NUM_THREADS` where that is fewer (so a joblib worker keeps to its share).
+    trusted : bool, default=False
+        Whether the file is your own: then it may use any operator of onnxruntime's, and no row is
+        tried. Support vector machines, enlarged images and loops (a GRU) need it.
 
     Attributes
     ----------
@@ -84,7 +87,8 @@ class OnnxModel:
     metadata : dict
         What the file says of itself: versions, training figures, parameters, licence.
     session : onnxruntime.InferenceSession
-        The session, for whatever this class does not cover.
+        The session, for whatever this class does not cover. It has short texts in place of those
+        of more than 15 bytes.
 
     Raises
     ------
@@ -135,9 +139,11 @@ class OnnxModel:
         *,
         providers: Sequence[Any] | None = None,
         n_threads: int | None = None,
+        trusted: bool = False,
     ) -> None:
         self.providers = providers
         self.n_threads = n_threads
+        self.trusted = trusted
         wanted = check_providers(providers)
         self._n_workers = check_n_threads(n_threads)
         self._on_processor = wanted == ["CPUExecutionProvider"]
@@ -152,14 +158,14 @@ class OnnxModel:
                 f"bytes. Got {type(path_or_bytes).__name__!r} instead."
             )
         try:
-            checked = FileCheck(self._content)
+            checked = FileCheck(self._content, trusted)
             self.metadata = parse_metadata(checked.metadata)
             self.classes = parse_classes(self.metadata)
         except ValueError as error:
             raise self._refusal(str(error)) from None
         try:
             with in_onnxruntime:
-                self.session = open_session(self._content, checked, wanted)
+                self.session = open_session(checked, wanted)
             inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         except Exception as error:  # onnxruntime raises anything, and nothing of a common class
             raise self._refusal(f"onnxruntime does not load it ({_first_line(error)})") from error
@@ -177,7 +183,9 @@ class OnnxModel:
             dtypes,
             shape=None if is_table else self.input_shape,
             missing_allowed=not checked.operators.isdisjoint(_TAKE_MISSING_VALUES),
+            shorten=checked.texts.shorten,
         )
+        self._restore = checked.texts.restore
         # Rows of this dtype and shape go to the session as they are. Floats are not among them:
         # NaN and infinity have to be looked for.
         is_exact = self.input_dtype is not None and self.input_dtype.kind in "uib"
@@ -186,7 +194,8 @@ class OnnxModel:
         self._tails = {LABELS: (), PROBABILITIES: self.classes.shape}
         self._chunk_rows = CHUNK_ROWS if self._on_processor else ACCELERATOR_CHUNK_ROWS
         self._run_options = quiet_run_options()
-        self._try_a_row()
+        if not trusted:
+            self._try_a_row()
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.
@@ -224,7 +233,7 @@ class OnnxModel:
         labels : ndarray of shape (n_samples,)
             Classes, in the dtype of `classes`.
         """
-        return self._compute(X, [LABELS])[0].astype(self.classes.dtype, copy=False)
+        return self._as_classes(self._compute(X, [LABELS])[0])
 
     def run(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the most likely class and the probabilities, for the price of one of them.
@@ -242,13 +251,13 @@ class OnnxModel:
             Columns in the order of `classes`.
         """
         labels, probabilities = self._compute(X, [LABELS, PROBABILITIES])
-        return labels.astype(self.classes.dtype, copy=False), probabilities
+        return self._as_classes(labels), probabilities
 
     def __repr__(self) -> str:
         return f"OnnxModel({self._source})"
 
     def __reduce__(self) -> tuple:
-        settings = pickle.dumps((self.providers, self.n_threads))
+        settings = pickle.dumps((self.providers, self.n_threads, self.trusted))
         return _reopen, (self._content, settings, self.name, self._source)
 
     def _compute(self, X: Any, outputs: list[str]) -> list[np.ndarray]:
@@ -307,6 +316,9 @@ class OnnxModel:
                     f"the shape {result.shape}"
                 )
         return results
+
+    def _as_classes(self, labels: np.ndarray) -> np.ndarray:
+        return self._restore(labels).astype(self.classes.dtype, copy=False)
 
     def _empty(self, output: str) -> np.ndarray:
         if output == LABELS:
@@ -374,8 +386,8 @@ def _reopen(*pickled: Any) -> OnnxModel:
 # A Dask worker unpickles the model with each of its tasks.
 @functools.lru_cache(maxsize=4)
 def _open_once(content: bytes, settings: bytes, name: str, source: str) -> OnnxModel:
-    providers, n_threads = pickle.loads(settings)
-    model = OnnxModel(content, providers=providers, n_threads=n_threads)
+    providers, n_threads, trusted = pickle.loads(settings)
+    model = OnnxModel(content, providers=providers, n_threads=n_threads, trusted=trusted)
     model.name, model._source = name, source
     return model
 

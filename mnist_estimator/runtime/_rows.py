@@ -1,7 +1,7 @@
 """Rows as users have them become rows as a model file takes them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ class RowReader:
         The shape of one row of the only input; None where every input is a column.
     missing_allowed : bool
         Whether NaN is an answer like any other.
+    shorten : callable
+        Makes of texts those that the session knows them by.
     """
 
     def __init__(
@@ -25,10 +27,12 @@ class RowReader:
         dtypes: dict[str, np.dtype],
         shape: tuple[int, ...] | None,
         missing_allowed: bool,
+        shorten: Callable[[np.ndarray], np.ndarray],
     ) -> None:
         self._dtypes = dtypes
         self._shape = shape
         self._missing_allowed = missing_allowed
+        self._shorten = shorten
 
     def read(self, X: Any, reader_name: str) -> tuple[dict[str, np.ndarray], int]:
         """Return the arrays to feed a session with, and the number of rows.
@@ -121,7 +125,7 @@ class RowReader:
         if dtype.kind == "U":
             if not all(isinstance(value, str) for value in values.ravel().tolist()):
                 raise ValueError(f"Expected texts in {what}, got values of dtype {values.dtype}.")
-            return values.astype(object)
+            return self._shorten(values.astype(object))
         if values.dtype.kind not in "biuf":
             raise ValueError(
                 f"Expected numbers that fit {dtype} in {what}, got values of dtype "

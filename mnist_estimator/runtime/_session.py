@@ -96,9 +96,7 @@ def check_n_threads(n_threads: int | None) -> int:
     return int(n_threads)
 
 
-def open_session(
-    content: bytes, checked: FileCheck, providers: Sequence[Any]
-) -> ort.InferenceSession:
+def open_session(checked: FileCheck, providers: Sequence[Any]) -> ort.InferenceSession:
     """Return a session that runs one batch on one thread, prints nothing and bounds its memory.
 
     Threads belong to the caller: a session without any of its own survives a fork, does not spin
@@ -106,10 +104,8 @@ def open_session(
 
     Parameters
     ----------
-    content : bytes
-        The model file.
     checked : FileCheck
-        What it contains.
+        The model file.
     providers : sequence
         onnxruntime's execution providers, most wanted first.
 
@@ -141,7 +137,7 @@ def open_session(
             kept.append(value)
             options.add_initializer(name, value)
     session = _Session(
-        content,
+        checked.texts.content,
         options,
         providers=list(providers),
         # Folding runs nodes while loading, outside the bound in older releases of onnxruntime.

@@ -16,10 +16,11 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.fixes import parse_version
 
 from mnist_estimator import KerasMLPClassifier, to_onnx
-from mnist_estimator.exceptions import ExportError
+from mnist_estimator.exceptions import ExportError, ModelFileError
 from mnist_estimator.export import newest_opset
 from mnist_estimator.onnx_converters import network_to_onnx, register_converters
 from mnist_estimator.onnx_converters._keras import _spell_out_omitted_inputs
+from mnist_estimator.runtime import OnnxModel
 
 # SciKeras and Keras against newer releases of scikit-learn and NumPy than they know.
 pytestmark = [
@@ -84,6 +85,12 @@ def test_layers(rows, name):
     label, probabilities = run(model, X)
     np.testing.assert_allclose(probabilities, classifier.predict_proba(X), atol=1e-5)
     np.testing.assert_array_equal(label, classifier.predict(X))
+    trusted = name == "GRU"  # a loop
+    content = model.SerializeToString()
+    np.testing.assert_array_equal(OnnxModel(content, trusted=trusted).predict(X), label)
+    if trusted:
+        with pytest.raises(ModelFileError, match="only with trusted=True"):
+            OnnxModel(content)
     if name != "GRU":  # a loop, whose variables tf2onnx orders at random
         assert model.SerializeToString() == to_onnx(classifier, X).SerializeToString()
 
