@@ -1,5 +1,7 @@
 """The network: Dense and Dropout layers of Keras."""
 
+import gc
+
 import numpy as np
 
 from mnist_estimator._rows import as_tensor
@@ -8,6 +10,10 @@ from mnist_estimator._tensorflow import check_not_forked, keras, known_type, sta
 LARGEST_SEED = 2**31 - 1
 # Rows that one prediction takes at once: the activations stay in the processor's cache.
 _PREDICTION_ROWS = 4096
+# Networks so large together may wait for Python's garbage collector.
+_FORGOTTEN_BYTES = 32 * 2**20
+
+_built_since_collection = {"bytes": 0, "collections": 0}
 
 
 def build_mlp(
@@ -115,6 +121,7 @@ def compiled_mlp(mlp, architecture, rng, optimizer):
     model : keras.Model
         The network.
     """
+    _collect_forgotten_networks()
     params = {"activation": mlp.activation, "dropout": mlp.dropout}
     model = build_mlp(*architecture, seed=rng.integers(LARGEST_SEED), **params)
     if isinstance(optimizer, str):
@@ -124,7 +131,23 @@ def compiled_mlp(mlp, architecture, rng, optimizer):
         optimizer = type(optimizer).from_config(optimizer.get_config())
     optimizer.build(model.trainable_variables)
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    variables = (*model.variables, *optimizer.variables)
+    _built_since_collection["bytes"] += sum(4 * int(np.prod(v.shape)) for v in variables)
     return model
+
+
+def _collect_forgotten_networks():
+    """Free networks that nobody uses any more, once they may take much memory.
+
+    A Keras model refers to itself, so only Python's collector frees it. That counts objects, of
+    which a network has few, and not the megabytes of weights behind them: it would wait for
+    hundreds of fits.
+    """
+    built, n_collections = _built_since_collection, gc.get_stats()[-1]["collections"]
+    if n_collections == built["collections"] and built["bytes"] > _FORGOTTEN_BYTES:
+        gc.collect()
+    if (n_collections := gc.get_stats()[-1]["collections"]) != built["collections"]:
+        built.update(bytes=0, collections=n_collections)
 
 
 def check_finite(model):

@@ -1,14 +1,16 @@
 """Many threads at once, for a moment; docs/benchmarks/soak.py does the same for long."""
 
 import faulthandler
+import gc
 import importlib.util
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 
-from mnist_estimator import OnnxClassifier, make_mnist_pipeline, save_onnx
+from mnist_estimator import KerasMLPClassifier, OnnxClassifier, make_mnist_pipeline, save_onnx
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +58,17 @@ def test_a_network_under_8_threads_while_another_is_fitted(soak, pipe, digits):
     assert (result.n_calls, result.n_wrong) == (4_000, 0)
     assert result.growth < 0.05, result
     np.testing.assert_array_equal(fits[0].predict_proba(X), pipe.predict_proba(X))
+
+
+def test_forgotten_networks_do_not_pile_up(digits):
+    # Without automatic collections: those come too late for objects with megabytes behind them.
+    X, y = digits
+    mlp = KerasMLPClassifier((2000,), epochs=1, random_state=0)  # 2 MB with its optimizer
+    gc.collect()
+    gc.disable()
+    try:
+        networks = [weakref.ref(mlp.fit(X[:32], y[:32]).model_) for _ in range(40)]
+        n_alive = sum(network() is not None for network in networks)
+    finally:
+        gc.enable()
+    assert n_alive < 25

@@ -10,7 +10,6 @@ that a single thread gave beforehand, and the memory at the end with that after 
 import argparse
 import ctypes
 import faulthandler
-import gc
 import tempfile
 import threading
 import time
@@ -62,8 +61,7 @@ class Soak:
 
 def memory():
     """Return how many bytes of this process are in memory; Linux tells."""
-    # What waits for Python's collector, or is free and kept by the C library, is no leak.
-    gc.collect()
+    # What is free and kept by the C library is no leak.
     ctypes.CDLL(None).malloc_trim(0)
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmRSS"):
@@ -157,8 +155,6 @@ def main():
         n_fits += 1
         fits.append(clone(pipe).fit(X[:5000], y[:5000]))
         del fits[1:-1]  # the first and the last are compared
-        # Python's full collections come when a quarter more objects wait for them: after 700 fits.
-        gc.collect()
 
     result = soak(pipe, X_test, 8, args.calls // 10, fit_another)
     same = np.array_equal(fits[0].predict_proba(X_test), fits[-1].predict_proba(X_test))
