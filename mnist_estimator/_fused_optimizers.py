@@ -14,6 +14,27 @@ _UNFUSED_OPTIONS = (
 )
 
 
+def find_kernel(optimizer):
+    """Return what updates weights by a fused kernel.
+
+    Parameters
+    ----------
+    optimizer : keras.optimizers.Optimizer
+        The optimizer.
+
+    Returns
+    -------
+    kernel : callable or None
+        None where TensorFlow has no kernel for this optimizer, or none that knows its options.
+    """
+    kernel = _FUSED_KERNELS.get(type(optimizer))
+    if kernel is _apply_rmsprop and (optimizer.centered or not optimizer.momentum):
+        return None  # TensorFlow's kernel keeps a momentum, which Keras then has no place for
+    if any(getattr(optimizer, name, None) for name in _UNFUSED_OPTIONS):
+        return None
+    return kernel
+
+
 def apply_gradients(optimizer, gradients, variables):
     """Update the variables as `optimizer` would, by one fused kernel each where there is one.
 
@@ -24,17 +45,15 @@ def apply_gradients(optimizer, gradients, variables):
     gradients : list of tf.Tensor
         One gradient a variable.
     variables : list of keras.Variable
-        What to update.
+        What to update: all that the optimizer was built for, in that order.
 
     Notes
     -----
     The kernels compute what Keras' own update computes. Optimizers and options that they do not
     know (clipping, averaging, AMSGrad, ...) take Keras' own update.
     """
-    kernel = _FUSED_KERNELS.get(type(optimizer))
-    if kernel is _apply_rmsprop and (optimizer.centered or not optimizer.momentum):
-        kernel = None  # TensorFlow's kernel keeps a momentum, which Keras then has no place for
-    if kernel is None or any(getattr(optimizer, name, None) for name in _UNFUSED_OPTIONS):
+    kernel = find_kernel(optimizer)
+    if kernel is None:
         optimizer.apply(gradients, variables)
         return
     if optimizer.weight_decay:
@@ -47,8 +66,7 @@ def apply_gradients(optimizer, gradients, variables):
 def _apply_adam(optimizer, gradients, variables, rate, step):
     beta_1, beta_2 = optimizer.beta_1, optimizer.beta_2
     beta_1_power, beta_2_power = tf.pow(beta_1, step), tf.pow(beta_2, step)
-    for gradient, variable in zip(gradients, variables, strict=True):
-        index = optimizer._get_variable_index(variable)
+    for index, (gradient, variable) in enumerate(zip(gradients, variables, strict=True)):
         tf.raw_ops.ResourceApplyAdam(
             var=variable.value.handle,
             m=optimizer._momentums[index].value.handle,
@@ -64,13 +82,12 @@ def _apply_adam(optimizer, gradients, variables, rate, step):
 
 
 def _apply_sgd(optimizer, gradients, variables, rate, step):
-    for gradient, variable in zip(gradients, variables, strict=True):
+    for index, (gradient, variable) in enumerate(zip(gradients, variables, strict=True)):
         if not optimizer.momentum:
             tf.raw_ops.ResourceApplyGradientDescent(
                 var=variable.value.handle, alpha=rate, delta=gradient
             )
             continue
-        index = optimizer._get_variable_index(variable)
         tf.raw_ops.ResourceApplyKerasMomentum(
             var=variable.value.handle,
             accum=optimizer.momentums[index].value.handle,
@@ -82,8 +99,7 @@ def _apply_sgd(optimizer, gradients, variables, rate, step):
 
 
 def _apply_rmsprop(optimizer, gradients, variables, rate, step):
-    for gradient, variable in zip(gradients, variables, strict=True):
-        index = optimizer._get_variable_index(variable)
+    for index, (gradient, variable) in enumerate(zip(gradients, variables, strict=True)):
         tf.raw_ops.ResourceApplyRMSProp(
             var=variable.value.handle,
             ms=optimizer._velocities[index].value.handle,

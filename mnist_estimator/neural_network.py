@@ -386,7 +386,8 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
             return train_by_keras(model, *data, **common)
         graph = epoch_graph(
             lambda: compiled_mlp(self, architecture, np.random.default_rng(0), model.optimizer),
-            (architecture, self.activation),
+            architecture,
+            self.activation,
             model.optimizer,
             self.batch_size,
             self.dropout > 0,

@@ -10,8 +10,8 @@ Two things make the graph fast, and both were measured (docs/benchmarks):
 * Its operations run one after the other on one thread. A batch of 32 rows is too little work to
   share: handing it to a second thread costs more than that thread saves. So `OneThreadGraph`
   bounds the threads of this graph alone.
-* Graphs are kept, and run on any model of the same architecture, so a search over learning rates
-  or dropout rates traces once.
+* Graphs are kept, and run on any model of as many layers, so a search over layer sizes, learning
+  rates or dropout rates traces once.
 """
 
 import json
@@ -21,7 +21,7 @@ from collections import OrderedDict
 import numpy as np
 
 from mnist_estimator._distorted_rows import DistortingGraph
-from mnist_estimator._fused_optimizers import apply_gradients
+from mnist_estimator._fused_optimizers import apply_gradients, find_kernel
 from mnist_estimator._one_thread import OneThreadGraph
 from mnist_estimator._tensorflow import keras, tf
 
@@ -37,7 +37,8 @@ class EpochGraph:
     """The training and evaluation graphs of one architecture, optimizer and batch size.
 
     A graph is traced on a template: a model of that architecture and its optimizer. To run it
-    on another model, that model's variables take the place of the template's.
+    on another model, that model's variables take the place of the template's. Where a fused kernel
+    applies the optimizer, they may be of any width.
 
     Parameters
     ----------
@@ -59,14 +60,14 @@ class EpochGraph:
     def __init__(self, model, batch_size, dropout, *, scheduled=False):
         self.n_traces = 0
         self._model = model
-        self._layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-        self._hidden_sizes = [layer.units for layer in self._layers[:-1]]
-        self._n_hidden = sum(self._hidden_sizes)
+        self._layers = _dense_layers(model)
         self._batch_size = batch_size
-        self._dropout = dropout and bool(self._hidden_sizes)
+        self._dropout = dropout and len(self._layers) > 1
         self._scheduled = scheduled
         self._traced = {}
         self._lock = threading.Lock()
+        if find_kernel(model.optimizer) is not None:
+            _forget_widths(model)
 
     def train(self, model, rows, order, seed, dropout_rate, learning_rates=(), first_batch=0):
         """Train `model` in place for one epoch.
@@ -97,7 +98,9 @@ class EpochGraph:
             before its update, and the share of rows then read rightly, both with dropout on.
         """
         n_full, n_rest = divmod(len(order), self._batch_size)
-        inputs = [rows.X, rows.y, rows.weight, tf.constant(order), tf.constant(np.int32(seed))]
+        inputs = [rows.X, rows.y, rows.weight, tf.constant(order)]
+        widths = [layer.units for layer in _dense_layers(model)[:-1]]
+        inputs += [tf.constant(widths, tf.int32, (len(widths),)), tf.constant(np.int32(seed))]
         inputs.append(tf.constant(np.float32(dropout_rate)))
         inputs.append(tf.constant(learning_rates, tf.float32, (len(learning_rates),)))
         inputs.append(tf.constant(np.int64(first_batch)))
@@ -145,74 +148,94 @@ class EpochGraph:
         x, labels, weights = (tf.gather(all_, rows) for all_ in (X, y, weight))
         return self._step(x, labels, weights, masks)
 
-    def _forward(self, x, masks):
-        """Return the logits of a batch; `masks` holds a factor for every hidden unit, or is ()."""
+    def _forward(self, x):
+        """Return the logits of a batch, without dropout."""
         h = x
         for i, layer in enumerate(self._layers):
             h = tf.nn.bias_add(tf.matmul(h, layer.kernel.value), layer.bias.value)
-            if i < len(self._hidden_sizes):
+            if i < len(self._layers) - 1:
                 h = layer.activation(h)
-                if masks:
-                    h = h * masks[i]
         return h
 
     def _step(self, x, y, weight, masks):
-        """Update the weights on one batch; return the sums of its losses and of its hits."""
-        variables = self._model.trainable_variables
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in variables])
-            logits = self._forward(x, masks)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
-            loss = tf.reduce_sum(losses * weight)
-            mean_loss = loss / tf.cast(tf.shape(x)[0], tf.float32)
-            mean_loss = self._model.optimizer.scale_loss(mean_loss)  # `apply` divides by it again
-        gradients = tape.gradient(mean_loss, [variable.value for variable in variables])
-        apply_gradients(self._model.optimizer, gradients, variables)
-        return loss, _count_hits(logits, y)
+        """Update the weights on one batch; return the sums of its losses and of its hits.
 
-    def _draw_kept(self, n_batches, key, number, rate):
-        """Draw which hidden units of some batches are kept: bool, (n_batches, rows, hidden units).
+        `masks` holds a factor for every hidden unit, or is (). The gradients are those of
+        docs/under_the_hood, written out: TensorFlow's own would not know, for layers of any width,
+        that a mask is of the same shape as what it is multiplied with.
+        """
+        optimizer = self._model.optimizer
+        inputs, activations, h = [], [], x
+        for i, layer in enumerate(self._layers):
+            inputs.append(h)
+            h = tf.nn.bias_add(tf.matmul(h, layer.kernel.value), layer.bias.value)
+            if i < len(self._layers) - 1:
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch(h)
+                    active = layer.activation(h)
+                activations.append((tape, h, active))
+                h = active * masks[i] if masks else active
+        losses, delta = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=h, labels=y)
+        share = weight / tf.cast(tf.shape(x)[0], tf.float32)
+        # `apply` divides by it again.
+        delta *= tf.expand_dims(optimizer.scale_loss(share), 1)
+        gradients = []
+        for i, layer in reversed(list(enumerate(self._layers))):
+            bias = tf.raw_ops.BiasAddGrad(out_backprop=delta)
+            gradients = [tf.matmul(inputs[i], delta, transpose_a=True), bias, *gradients]
+            if i > 0:
+                delta = tf.matmul(delta, layer.kernel.value, transpose_b=True)
+                delta = delta * masks[i - 1] if masks else delta
+                tape, sums, active = activations[i - 1]
+                delta = tape.gradient(active, sums, output_gradients=delta)
+        apply_gradients(optimizer, gradients, self._model.trainable_variables)
+        return tf.reduce_sum(losses * weight), _count_hits(h, y)
+
+    def _draw_kept(self, n_batches, n_units, key, number, rate):
+        """Draw which hidden units of some batches are kept: bool, (n_batches, rows, n_units).
 
         A random number of 16 bits decides: the rate is kept within 1 / 65536, and one call of
         the generator gives twice as many of them. `number` is that of the first batch.
         """
-        n_draws = self._batch_size * self._n_hidden
+        n_draws = self._batch_size * n_units
         n_blocks = -(-n_draws // 8)  # Philox counts in blocks of four words of 32 bits
         words = tf.raw_ops.StatelessRandomUniformFullIntV2(
             shape=tf.stack([n_batches * n_blocks * 4]),
             key=tf.cast(tf.stack([key]), tf.uint64),
-            counter=tf.cast(tf.stack([number * n_blocks, 0]), tf.uint64),
+            counter=tf.cast(tf.stack([number * tf.cast(n_blocks, tf.int64), 0]), tf.uint64),
             alg=1,  # Philox, the same numbers on every machine
             dtype=tf.uint32,
         )
         numbers = tf.reshape(tf.bitcast(words, tf.uint16), [n_batches, -1])[:, :n_draws]
         kept = numbers >= tf.cast(tf.minimum(tf.round(rate * 65536), 65535), tf.uint16)
-        return tf.reshape(kept, [n_batches, self._batch_size, self._n_hidden])
+        return tf.reshape(kept, [n_batches, self._batch_size, n_units])
 
-    def _masks(self, kept, rate):
+    def _masks(self, kept, widths, rate):
         """Return the dropout factors, 0 or 1 / (1 - rate), of each hidden layer."""
         factors = tf.cast(kept, tf.float32) * (1 / (1 - rate))
-        return tf.split(factors, self._hidden_sizes, axis=1)
+        return tf.split(factors, widths, axis=1, num=len(self._layers) - 1)
 
     # The graphs.
 
     def _trace_batches(
-        self, X, y, weight, order, seed, rate, learning_rates, first_batch, start, stop
+        self, X, y, weight, order, widths, seed, rate, learning_rates, first_batch, start, stop
     ):
         """Trace the loop over the full batches `start` to `stop`."""
         self.n_traces += 1
-        size = self._batch_size
-        chunk = max(1, _MASK_ELEMENTS // (size * max(1, self._n_hidden)))
+        size, n_units = self._batch_size, tf.reduce_sum(widths)
+        chunk = tf.maximum(1, _MASK_ELEMENTS // (size * tf.maximum(1, n_units)))
         batches = tf.reshape(order[: stop * size], [-1, size])
 
         def train_chunk(first, loss, hits):
             if self._dropout:
                 number = first_batch + tf.cast(first, tf.int64)
-                kept = self._draw_kept(chunk, seed, number, rate)
+                kept = self._draw_kept(chunk, n_units, seed, number, rate)
 
             def train_batch(batch, loss, hits):
                 rows = tf.gather(batches, batch)
-                masks = self._masks(tf.gather(kept, batch - first), rate) if self._dropout else ()
+                masks = ()
+                if self._dropout:
+                    masks = self._masks(tf.gather(kept, batch - first), widths, rate)
                 batch_loss, batch_hits = self._learn(
                     rows, X, y, weight, masks, batch, learning_rates
                 )
@@ -229,14 +252,17 @@ class EpochGraph:
         )
         return loss, hits
 
-    def _trace_rest(self, X, y, weight, order, seed, rate, learning_rates, first_batch, start):
+    def _trace_rest(
+        self, X, y, weight, order, widths, seed, rate, learning_rates, first_batch, start
+    ):
         """Trace the last, short batch."""
         self.n_traces += 1
         rows = order[start:]
         batch, masks = start // self._batch_size, ()
         if self._dropout:
-            kept = self._draw_kept(1, seed, first_batch + tf.cast(batch, tf.int64), rate)
-            masks = self._masks(kept[0, : tf.size(rows)], rate)
+            number = first_batch + tf.cast(batch, tf.int64)
+            kept = self._draw_kept(1, tf.reduce_sum(widths), seed, number, rate)
+            masks = self._masks(kept[0, : tf.size(rows)], widths, rate)
         return self._learn(rows, X, y, weight, masks, batch, learning_rates)
 
     def _trace_evaluate(self, X, y, weight, order, start):
@@ -245,7 +271,7 @@ class EpochGraph:
 
         def evaluate_chunk(first, loss, hits):
             rows = order[first : first + _EVALUATION_ROWS]
-            logits, labels = self._forward(tf.gather(X, rows), ()), tf.gather(y, rows)
+            logits, labels = self._forward(tf.gather(X, rows)), tf.gather(y, rows)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
             loss += tf.reduce_sum(losses * tf.gather(weight, rows))
             return first + _EVALUATION_ROWS, loss, hits + _count_hits(logits, labels)
@@ -272,6 +298,17 @@ class EpochGraph:
         return np.array(graph(inputs, captured))
 
 
+def _dense_layers(model):
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+
+
+def _forget_widths(model):
+    """Let a template's variables stand for those of layers of any width."""
+    for variable in (*model.trainable_variables, *model.optimizer.variables):
+        shape = tf.TensorShape([None] * len(variable.shape))
+        variable._value = tf.Variable(variable.value, shape=shape)
+
+
 def _state_of(model):
     """Return every variable that training reads or writes, in the same order for all models."""
     return [v.value for v in (*model.trainable_variables, *model.optimizer.variables)]
@@ -287,15 +324,27 @@ _graphs: OrderedDict[tuple, EpochGraph | DistortingGraph] = OrderedDict()
 _graphs_lock = threading.Lock()
 
 
-def epoch_graph(build, model_key, optimizer, batch_size, dropout, distort=None, *, scheduled=False):
+def epoch_graph(
+    build,
+    architecture,
+    activation,
+    optimizer,
+    batch_size,
+    dropout,
+    distort=None,
+    *,
+    scheduled=False,
+):
     """Return the graph for an architecture, the one from an earlier fit where there is one.
 
     Parameters
     ----------
     build : callable
         Called without arguments to make a compiled template model where none is kept.
-    model_key : hashable
-        What the architecture depends on.
+    architecture : tuple
+        Features, classes and units of each hidden layer.
+    activation : str or callable
+        The hidden units' activation.
     optimizer : keras.optimizers.Optimizer
         The optimizer to train with. Its learning rate, where that is a number, is a variable of
         the graph and no part of the key.
@@ -311,14 +360,17 @@ def epoch_graph(build, model_key, optimizer, batch_size, dropout, distort=None, 
     Returns
     -------
     graph : EpochGraph or DistortingGraph
-        The graph, shared by all models of that architecture.
+        The graph, shared by all models of as many layers.
     """
     config = optimizer.get_config()
     if not isinstance(config.get("learning_rate"), dict):
         config.pop("learning_rate", None)
     config.pop("name", None)
     described = json.dumps(config, sort_keys=True, default=repr)
-    key = (model_key, type(optimizer), described, batch_size, dropout, distort, scheduled)
+    if find_kernel(optimizer) is not None:
+        architecture = (*architecture[:2], len(architecture[2]))
+    key = (architecture, activation, type(optimizer), described, batch_size, dropout, distort)
+    key += (scheduled,)
     with _graphs_lock:
         if key not in _graphs:
             graph = EpochGraph(build(), batch_size, dropout, scheduled=scheduled)

@@ -299,6 +299,7 @@ def test_searches_trace_once_for_what_a_graph_takes_as_input(no_graphs, data):
         {"class_weight": "balanced"},
         {"epochs": 2, "random_state": 7},
         {"early_stopping": True},
+        {"hidden_layer_sizes": (5,)},
     ):
         clone(mlp).set_params(**params).fit(X, y)
         clone(mlp).set_params(**params).fit(X[:50], y[:50], sample_weight=weight[:50])
@@ -311,7 +312,7 @@ def test_what_changes_the_graph_gets_a_graph_of_its_own(no_graphs, data):
     mlp = KerasMLPClassifier((8,), epochs=1, random_state=0)
     variants = [
         {},
-        {"hidden_layer_sizes": (9,)},
+        {"hidden_layer_sizes": (8, 4)},
         {"activation": "tanh"},
         {"dropout": 0.0},
         {"optimizer": "sgd"},
@@ -328,13 +329,31 @@ def test_the_graphs_used_last_are_kept(no_graphs, monkeypatch):
     monkeypatch.setattr(training, "_MAX_GRAPHS", 2)
 
     def graph_of(key):
-        return epoch_graph(compiled, key, keras.optimizers.SGD(), 32, True)
+        return epoch_graph(compiled, (64, 10, (16,)), key, keras.optimizers.SGD(), 32, True)
 
     first, _ = graph_of("a"), graph_of("b")
     assert graph_of("a") is first
     graph_of("c")  # pushes "b" out
     assert graph_of("a") is first
-    assert [key[0] for key in no_graphs] == ["c", "a"]
+    assert [key[1] for key in no_graphs] == ["c", "a"]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop", "nadam"])
+def test_a_graph_traced_for_other_widths_trains_as_one_of_its_own(no_graphs, data, optimizer):
+    X, y, weight = data
+    params = {"optimizer": optimizer, "epochs": 2, "random_state": 0, "validation_split": 0.2}
+    mlp = KerasMLPClassifier((8, 4), **params)
+    alone = clone(mlp).fit(X, y, sample_weight=weight)
+    no_graphs.clear()
+    clone(mlp).set_params(hidden_layer_sizes=(3, 6)).fit(X, y)
+    after = clone(mlp).fit(X, y, sample_weight=weight)
+    # Keras' own updates, where TensorFlow has no kernel, know the widths: a graph for each.
+    assert len(no_graphs) == (2 if optimizer in ("rmsprop", "nadam") else 1)
+    assert after.history_ == alone.history_
+    for weights, expected in zip(
+        after.model_.get_weights(), alone.model_.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(weights, expected)
 
 
 def test_fits_in_several_threads_give_what_they_give_alone(data):
