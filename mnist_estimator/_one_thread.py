@@ -3,6 +3,7 @@
 from mnist_estimator._tensorflow import function_executor_type, tf
 
 SINGLE_THREADED = "SINGLE_THREADED_EXECUTOR"
+_BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}
 
 
 class OneThreadGraph:
@@ -19,7 +20,8 @@ class OneThreadGraph:
         What it will be called with: tensors of these types and numbers of axes. The first has as
         many columns.
     executor : str, default="SINGLE_THREADED_EXECUTOR"
-        TensorFlow's executor; "" is the usual one.
+        TensorFlow's executor; "" is the usual one, which is also taken for graphs with branches:
+        those of Keras' learning-rate schedules that rise, for example.
 
     Attributes
     ----------
@@ -31,9 +33,17 @@ class OneThreadGraph:
         specs = [tf.TensorSpec([None] * x.shape.rank, x.dtype) for x in inputs]
         specs[0] = tf.TensorSpec([None, inputs[0].shape[1]], inputs[0].dtype)
         self._on_gpu = bool(tf.config.list_logical_devices("GPU"))
-        # Tracing for the single-threaded executor keeps loops as one operation each, as it needs.
-        with function_executor_type("" if self._on_gpu else executor):
-            body = tf.function(function, autograph=False).get_concrete_function(*specs)
+
+        def traced():
+            # Tracing for the single-threaded executor keeps loops as one operation each.
+            with function_executor_type("" if self._on_gpu else executor):
+                return tf.function(function, autograph=False).get_concrete_function(*specs)
+
+        body = traced()
+        if executor and _has_branches(body):
+            # Where TensorFlow has one thread for graphs, that executor waits for them forever.
+            executor = ""
+            body = traced()
         self._types = [output.dtype for output in body.outputs]
         self._shapes = [output.shape for output in body.outputs]
 
@@ -82,3 +92,10 @@ class OneThreadGraph:
             max_intra_op_parallelism=1,
         )
         return [tf.squeeze(output, 0) for output in outputs]
+
+
+def _has_branches(body):
+    """Tell whether a traced function, or one that it calls, chooses among branches."""
+    graph = body.graph.as_graph_def()
+    nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
+    return not _BRANCHES.isdisjoint(node.op for node in nodes)

@@ -1,5 +1,8 @@
 """The compiled epoch: its figures, its dropout, its threads, and how often it is traced."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -241,6 +244,36 @@ def test_operations_run_on_the_same_thread_one_after_the_other(rows):
     graph.train(model, rows, ORDER[:96], 0, 0.0)
     assert len(threads) == 2 * 12
     assert len(set(threads)) == 1
+
+
+# These have branches in their graphs, which TensorFlow's single-threaded executor waits for
+# forever where there is one thread for graphs.
+BRANCHES_ON_ONE_THREAD = """
+import numpy as np, keras
+from keras.optimizers import Adam
+from mnist_estimator import KerasMLPClassifier
+X, y = np.random.default_rng(0).random((40, 8)), np.arange(40) % 2
+rising = keras.optimizers.schedules.CosineDecay(0.0, 9, warmup_target=0.01, warmup_steps=3)
+for options in (
+    {"learning_rate": rising},
+    {"use_ema": True, "ema_overwrite_frequency": 2},
+    {"gradient_accumulation_steps": 2},
+):
+    KerasMLPClassifier((4,), epochs=1, optimizer=Adam(**options)).fit(X, y)
+    print("fitted")
+"""
+
+
+def test_one_thread_for_graphs_is_enough_for_branches():
+    done = subprocess.run(
+        [sys.executable, "-c", BRANCHES_ON_ONE_THREAD],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+        env=os.environ | {"TF_NUM_INTEROP_THREADS": "1"},
+    )
+    assert done.stdout.split() == ["fitted"] * 3
 
 
 def test_where_tensorflow_sees_a_gpu_the_graph_is_called_as_any_other(rows, monkeypatch):
