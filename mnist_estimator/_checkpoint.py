@@ -6,6 +6,7 @@ a whole search: the fits that had ended are read, not run.
 """
 
 import hashlib
+import io
 import json
 import pickle
 import tempfile
@@ -160,8 +161,11 @@ class _Saver(keras.callbacks.Callback):
             "callbacks": [_remembered(callback) for callback in self._remembering],
         }
         arrays["about"] = np.frombuffer(json.dumps(about, default=float).encode(), np.uint8)
-        with whole_file(self._path) as unfinished, unfinished.open("wb") as file:
-            np.savez(file, **arrays)
+        # Not into the file itself: NumPy leaves it open where the disk is full.
+        content = io.BytesIO()
+        np.savez(content, **arrays)
+        with whole_file(self._path) as unfinished:
+            unfinished.write_bytes(content.getbuffer())
 
 
 def _state_of(model):
