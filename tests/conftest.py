@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,23 @@ def mnist():
     for array in arrays:
         array.setflags(write=False)
     return arrays
+
+
+@pytest.fixture
+def printed_on_one_thread():
+    """What a program prints where TensorFlow has one thread for graphs, as on one processor."""
+
+    def run(code):
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=200,
+            env=os.environ | {"TF_NUM_INTEROP_THREADS": "1"},
+        ).stdout
+
+    return run
 
 
 @pytest.fixture(scope="session")

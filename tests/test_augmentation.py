@@ -1,8 +1,5 @@
 """Distortions while training: what they do to images, that they repeat, and what they refuse."""
 
-import os
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -336,13 +333,5 @@ for kind in ("affine", ("affine", "elastic"), keras.layers.RandomRotation(0.1), 
 """
 
 
-def test_one_thread_for_graphs_is_enough():
-    done = subprocess.run(
-        [sys.executable, "-c", ON_ONE_THREAD],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=200,
-        env=os.environ | {"TF_NUM_INTEROP_THREADS": "1"},
-    )
-    assert done.stdout.split() == ["fitted"] * 4
+def test_one_thread_for_graphs_is_enough(printed_on_one_thread):
+    assert printed_on_one_thread(ON_ONE_THREAD).split() == ["fitted"] * 4

@@ -1,8 +1,5 @@
 """The compiled epoch: its figures, its dropout, its threads, and how often it is traced."""
 
-import os
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -264,16 +261,8 @@ for options in (
 """
 
 
-def test_one_thread_for_graphs_is_enough_for_branches():
-    done = subprocess.run(
-        [sys.executable, "-c", BRANCHES_ON_ONE_THREAD],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=100,
-        env=os.environ | {"TF_NUM_INTEROP_THREADS": "1"},
-    )
-    assert done.stdout.split() == ["fitted"] * 3
+def test_one_thread_for_graphs_is_enough_for_branches(printed_on_one_thread):
+    assert printed_on_one_thread(BRANCHES_ON_ONE_THREAD).split() == ["fitted"] * 3
 
 
 def test_where_tensorflow_sees_a_gpu_the_graph_is_called_as_any_other(rows, monkeypatch):
