@@ -65,12 +65,26 @@ def build_mlp(
         start = keras.initializers.GlorotUniform(seed=draw_seed())
         h = keras.layers.Dense(size, activation, kernel_initializer=start, name=f"hidden_{i}")(h)
         if dropout:
-            h = keras.layers.Dropout(dropout, seed=draw_seed(), name=f"dropout_{i}")(h)
+            h = _dropout(dropout, draw_seed(), f"dropout_{i}")(h)
     start = keras.initializers.GlorotUniform(seed=draw_seed())
     outputs = keras.layers.Dense(
         n_classes, "softmax", kernel_initializer=start, name="probabilities"
     )(h)
     return keras.Model(inputs, outputs, name="mlp")
+
+
+def _dropout(rate, seed, name):
+    """Return a Dropout layer whose variable has the same name in every network.
+
+    Keras would number its seed's variable, and TensorFlow keeps what it prepares for each name: a
+    millisecond and 50 kB a layer, forever.
+    """
+    layer = keras.layers.Dropout(0, name=name)  # which has no seed
+    layer.rate, layer.seed = rate, seed
+    layer._tracker.unlock()  # a layer that is built takes no more variables
+    layer.seed_generator = keras.random.SeedGenerator(seed, name=f"{name}_seed")
+    layer._tracker.lock()
+    return layer
 
 
 def forward(model, X):

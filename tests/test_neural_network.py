@@ -58,6 +58,23 @@ def test_the_reference_training():
     assert (mlp.optimizer, mlp.learning_rate, mlp.batch_size, mlp.epochs) == ("adam", 1e-3, 32, 10)
 
 
+@pytest.mark.skipif(
+    not keras.random.SeedGenerator(0, name="mine").state.path.startswith("mine"),
+    reason="this Keras numbers the seeds whatever their names",
+)
+def test_variables_have_the_same_names_in_every_network():
+    # TensorFlow keeps something for each name, forever.
+    first, second = (build_mlp(8, 2, (4, 3), seed=0) for _ in range(2))
+    assert [v.path for v in first.variables] == [v.path for v in second.variables]
+    copied = keras.Model.from_config(first.get_config())
+    copied.set_weights(first.get_weights())
+    X = np.ones((5, 8), np.float32)
+    dropped = [model(X, training=True).numpy() for model in (first, second, copied)]
+    np.testing.assert_array_equal(dropped[1], dropped[0])
+    np.testing.assert_array_equal(dropped[2], dropped[0])
+    assert not np.array_equal(dropped[0], first(X).numpy())
+
+
 def test_start_weights_are_drawn_as_glorot_and_bengio_do():
     model = build_mlp(300, 10, (200,), seed=0)
     kernel, bias, *_ = model.get_weights()
