@@ -20,7 +20,7 @@ RESULTS = Path(__file__).parent / "results"
 RECIPES = {
     "reference": {"recipe": "reference"},
     "fast": {"recipe": "fast"},
-    "accurate, 80 epochs": {"recipe": "accurate", "epochs": 80},
+    "accurate, 70 epochs": {"recipe": "accurate", "epochs": 70},
     "accurate": {"recipe": "accurate"},
     "accurate, 1536-1024-512": {
         "recipe": "accurate",
