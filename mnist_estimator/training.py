@@ -191,24 +191,26 @@ class EpochGraph:
         apply_gradients(optimizer, gradients, self._model.trainable_variables)
         return tf.reduce_sum(losses * weight), _count_hits(h, y)
 
-    def _draw_kept(self, n_batches, n_units, key, number, rate):
-        """Draw which hidden units of some batches are kept: bool, (n_batches, rows, n_units).
+    def _draw_kept(self, n_batches, n_rows, n_units, key, number, rate):
+        """Draw which hidden units of some batches are kept: bool, (n_batches, n_rows, n_units).
 
         A random number of 16 bits decides: the rate is kept within 1 / 65536, and one call of
         the generator gives twice as many of them. `number` is that of the first batch.
         """
-        n_draws = self._batch_size * n_units
+        n_draws = n_rows * n_units
         n_blocks = -(-n_draws // 8)  # Philox counts in blocks of four words of 32 bits
+        # A batch may be larger than all rows, and than what 32 bits count.
+        n_blocks_a_batch = -(-(self._batch_size * tf.cast(n_units, tf.int64)) // 8)
         words = tf.raw_ops.StatelessRandomUniformFullIntV2(
             shape=tf.stack([n_batches * n_blocks * 4]),
             key=tf.cast(tf.stack([key]), tf.uint64),
-            counter=tf.cast(tf.stack([number * tf.cast(n_blocks, tf.int64), 0]), tf.uint64),
+            counter=tf.cast(tf.stack([number * n_blocks_a_batch, 0]), tf.uint64),
             alg=1,  # Philox, the same numbers on every machine
             dtype=tf.uint32,
         )
         numbers = tf.reshape(tf.bitcast(words, tf.uint16), [n_batches, -1])[:, :n_draws]
         kept = numbers >= tf.cast(tf.minimum(tf.round(rate * 65536), 65535), tf.uint16)
-        return tf.reshape(kept, [n_batches, self._batch_size, n_units])
+        return tf.reshape(kept, [n_batches, n_rows, n_units])
 
     def _masks(self, kept, widths, rate):
         """Return the dropout factors, 0 or 1 / (1 - rate), of each hidden layer."""
@@ -229,7 +231,7 @@ class EpochGraph:
         def train_chunk(first, loss, hits):
             if self._dropout:
                 number = first_batch + tf.cast(first, tf.int64)
-                kept = self._draw_kept(chunk, n_units, seed, number, rate)
+                kept = self._draw_kept(chunk, size, n_units, seed, number, rate)
 
             def train_batch(batch, loss, hits):
                 rows = tf.gather(batches, batch)
@@ -261,8 +263,8 @@ class EpochGraph:
         batch, masks = start // self._batch_size, ()
         if self._dropout:
             number = first_batch + tf.cast(batch, tf.int64)
-            kept = self._draw_kept(1, tf.reduce_sum(widths), seed, number, rate)
-            masks = self._masks(kept[0, : tf.size(rows)], widths, rate)
+            kept = self._draw_kept(1, tf.size(rows), tf.reduce_sum(widths), seed, number, rate)
+            masks = self._masks(kept[0], widths, rate)
         return self._learn(rows, X, y, weight, masks, batch, learning_rates)
 
     def _trace_evaluate(self, X, y, weight, order, start):
