@@ -1,12 +1,12 @@
 """Epochs on distorted images: one thread distorts the next rows while another one trains."""
 
-import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from mnist_estimator._one_thread import SINGLE_THREADED, OneThreadGraph
+from mnist_estimator._processors import processors_are_free
 from mnist_estimator._rows import Rows
 from mnist_estimator._tensorflow import tf
 from mnist_estimator.augmentation import CustomDistortion
@@ -82,7 +82,7 @@ class DistortingGraph:
         if isinstance(self._distort, CustomDistortion):
             self._distort.reseed(seed)
         chunks = self._chunks(rows, order, seed, first_batch)
-        if _processors_are_free():
+        if processors_are_free():
             chunks = _one_ahead(chunks)
         sums, batch = np.zeros(2), 0
         for chunk in chunks:
@@ -139,14 +139,6 @@ class DistortingGraph:
             [first, rest],
         )
         return (tf.concat([made.concat(), rest], axis=0),)
-
-
-def _processors_are_free():
-    """Tell whether this is no thread or worker process among several."""
-    return (
-        threading.current_thread() is threading.main_thread()
-        and multiprocessing.current_process().name == "MainProcess"
-    )
 
 
 def _one_ahead(items):

@@ -1,6 +1,7 @@
 """PixelScaler: grey levels of any image shape become float32 rows in [0, 1]."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from numbers import Real
 
 import numpy as np
@@ -11,10 +12,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnist_estimator._aligned import aligned_empty
 from mnist_estimator._blocks import computed_blocks, is_dask, map_rows, row_blocks
+from mnist_estimator._processors import free_processors
 from mnist_estimator._validation import no_overflow
 
 # The grey levels of an 8-bit image run from 0 to 255.
 UINT8_MAX = 255.0
+# Fewer pixels are not worth a second thread.
+_PIXELS_A_THREAD = 2**22
 _SMALLEST, _LARGEST = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 
 
@@ -149,12 +153,10 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             # A copy, so that another `fit` changes nothing that is still to be computed.
             scale = copy.copy(self).transform
             return map_rows(X, scale, np.float32, self.n_features_in_, split=True)
-        # The cast happens inside the division, a buffer at a time: no float64 copy of the images.
         scaled = aligned_empty(pixels.shape)
         divisor = np.float32(self.pixel_max_)
         try:
-            with np.errstate(over="raise"):
-                np.divide(pixels, divisor, out=scaled, dtype=np.float32, casting="unsafe")
+            _divide(pixels, divisor, scaled)
         except FloatingPointError as error:
             raise ValueError(
                 f"Input X contains a value that divided by pixel_max_, {divisor:g}, is too large "
@@ -202,6 +204,27 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = []  # always float32
         return tags
+
+
+def _divide(pixels, divisor, out):
+    """Divide pixels, in several threads where they are many.
+
+    What takes long is not the division but the operating system, which provides memory that
+    nobody has written to yet: with two threads it takes half the time.
+    """
+
+    def divide_part(pixels, out):
+        # The cast happens inside the division, a buffer at a time: no float64 copy of the images.
+        with np.errstate(over="raise"):
+            np.divide(pixels, divisor, out=out, dtype=np.float32, casting="unsafe")
+
+    n_parts = min(free_processors(), pixels.size // _PIXELS_A_THREAD)
+    if n_parts < 2:
+        divide_part(pixels, out)
+        return
+    with ThreadPoolExecutor(n_parts, thread_name_prefix="scale") as threads:
+        parts = (np.array_split(array, n_parts) for array in (pixels, out))
+        list(threads.map(divide_part, *parts))
 
 
 def _flat(X):

@@ -1,16 +1,19 @@
 """Grey levels of any shape and dtype become float32 rows; what is no image is refused."""
 
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import Parallel, cpu_count, delayed
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
-from mnist_estimator import PixelScaler
+from mnist_estimator import PixelScaler, preprocessing
+from mnist_estimator._processors import free_processors
 from mnist_estimator.preprocessing import flatten_images
 
 
@@ -93,6 +96,23 @@ def test_scaling_allocates_no_more_than_its_result(dtype):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1.1 * scaled.nbytes
+
+
+def test_several_threads_scale_as_one_does(images, monkeypatch):
+    expected = PixelScaler().fit_transform(images)
+    monkeypatch.setattr(preprocessing, "_PIXELS_A_THREAD", 10)
+    monkeypatch.setattr(preprocessing, "free_processors", lambda: 3)
+    np.testing.assert_array_equal(PixelScaler().fit_transform(images), expected)
+    small = PixelScaler(pixel_max=1e-37).fit(GOOD)
+    with pytest.raises(ValueError, match="too large for float32"):
+        small.transform(np.vstack([GOOD / 1e37] * 9 + [GOOD * 100]))
+
+
+def test_other_threads_and_processes_leave_the_processors_to_each_other():
+    assert free_processors() == cpu_count()
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(free_processors).result() == 1
+    assert Parallel(n_jobs=2)(delayed(free_processors)() for _ in range(2)) == [1, 1]
 
 
 def test_rows_start_where_tensorflow_takes_them_without_a_copy(images):
