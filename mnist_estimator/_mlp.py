@@ -116,7 +116,7 @@ def forward(model, X):
     return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
 
-def compiled_mlp(mlp, architecture, rng, optimizer):
+def compiled_mlp(mlp, architecture, rng, optimizer=None):
     """Build the network of a classifier, compiled with its optimizer.
 
     Parameters
@@ -127,8 +127,8 @@ def compiled_mlp(mlp, architecture, rng, optimizer):
         Features, classes and units of each hidden layer.
     rng : numpy.random.Generator
         What draws the start weights.
-    optimizer : str or keras.optimizers.Optimizer
-        A name, or an object of which a copy is made.
+    optimizer : keras.optimizers.Optimizer, default=None
+        Of which a copy is made; None takes the classifier's.
 
     Returns
     -------
@@ -138,9 +138,13 @@ def compiled_mlp(mlp, architecture, rng, optimizer):
     _collect_forgotten_networks()
     params = {"activation": mlp.activation, "dropout": mlp.dropout}
     model = build_mlp(*architecture, seed=rng.integers(LARGEST_SEED), **params)
+    optimizer = mlp.optimizer if optimizer is None else optimizer
     if isinstance(optimizer, str):
         kind = known_type(keras.optimizers, optimizer)
-        optimizer = kind(mlp.learning_rate, name=kind.__name__.lower())
+        momentum = {}
+        if kind is keras.optimizers.SGD and mlp.momentum:
+            momentum = {"momentum": mlp.momentum, "nesterov": True}
+        optimizer = kind(mlp.learning_rate, name=kind.__name__.lower(), **momentum)
     else:
         optimizer = type(optimizer).from_config(optimizer.get_config())
     optimizer.build(model.trainable_variables)

@@ -23,7 +23,7 @@ def keep_on_course(mlp, sizes, *, go_on):
     course = {"hidden_layer_sizes": sizes, "activation": mlp.activation}
     course["optimizer"] = mlp.optimizer
     if isinstance(mlp.optimizer, str):
-        course["learning_rate"] = mlp.learning_rate
+        course |= {"learning_rate": mlp.learning_rate, "momentum": mlp.momentum}
     before = mlp._course if go_on else course
     changed = [name for name in course if course[name] != before.get(name)]
     if changed == ["learning_rate"] and isinstance(mlp.learning_rate, Real):

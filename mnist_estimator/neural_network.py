@@ -54,8 +54,9 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A name that Keras knows, or an optimizer; a copy of it is used, with its own learning rate.
     learning_rate : float or keras.optimizers.schedules.LearningRateSchedule, default=1e-3
-        The step size, or how it changes with the steps. An `optimizer` that is an object has its
-        own, and this one is not used.
+        The step size, or how it changes with the steps; not used where `optimizer` is an object.
+    momentum : float, default=0.0
+        Nesterov's momentum of the optimizer "sgd", in [0, 1]; not used by any other.
     schedule : {"constant", "cosine"}, default="constant"
         "cosine" makes the learning rate of `fit` rise over the first twentieth of the steps and
         then fall to 0 along half a cosine (Loshchilov and Hutter 2017).
@@ -158,6 +159,7 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
             Interval(Real, 0, None, closed="neither"),
             keras.optimizers.schedules.LearningRateSchedule,
         ],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
         "schedule": [StrOptions({"constant", "cosine"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "epochs": [Interval(Integral, 1, None, closed="left")],
@@ -182,6 +184,7 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         dropout=0.2,
         optimizer="adam",
         learning_rate=1e-3,
+        momentum=0.0,
         schedule="constant",
         batch_size=32,
         epochs=10,
@@ -202,6 +205,7 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         self.dropout = dropout
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.momentum = momentum
         self.schedule = schedule
         self.batch_size = batch_size
         self.epochs = epochs
@@ -352,9 +356,7 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
             weight[train] *= factors[codes[train]]
 
         architecture = (X.shape[1], len(classes), sizes)
-        model = (
-            self.model_ if go_on else compiled_mlp(self, architecture, self._rng, self.optimizer)
-        )
+        model = self.model_ if go_on else compiled_mlp(self, architecture, self._rng)
         data = (X, codes, weight, train, validation)
         with epoch_progress(self.verbose) as watchers:
             history = self._train(model, architecture, data, watchers, partial=partial)
@@ -368,13 +370,11 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         X, codes, weight, train, validation = data
         epochs, history = 1 if partial else self.epochs, {}
         peak_rate = self.learning_rate if self.schedule == "cosine" and not partial else None
-        distort = make_distortion(self.augmentation, X.shape[1], self.image_shape)
+        distort = make_distortion(self.augmentation, X.shape[1], self.image_shape, self.batch_size)
         callbacks = as_callbacks(self.callbacks)
         if self.early_stopping and len(validation):
-            stopper = keras.callbacks.EarlyStopping(
-                "val_loss", patience=self.n_iter_no_change, restore_best_weights=True
-            )
-            callbacks.append(stopper)
+            options = {"patience": self.n_iter_no_change, "restore_best_weights": True}
+            callbacks.append(keras.callbacks.EarlyStopping("val_loss", **options))
         callbacks += watchers
         if self.checkpoint is not None and not partial:
             history, epochs = go_on_from_checkpoint(self, model, data, callbacks, epochs)

@@ -55,11 +55,14 @@ def test_images_stay_images(kind):
     assert np.abs(centres(made)).max() < 4
 
 
-def test_sixteen_images_share_a_distortion():
-    made = make_distortion("affine", 784)(disc(40), SEED).numpy()
-    np.testing.assert_array_equal(made[:16], np.tile(made[0], (16, 1)))
-    assert np.abs(made[15] - made[16]).max() > 0.1
-    np.testing.assert_array_equal(made[32:], np.tile(made[32], (8, 1)))  # a short group too
+@pytest.mark.parametrize(("batch_size", "group"), [(1, 16), (127, 16), (128, 32)])
+def test_images_that_share_a_distortion(batch_size, group):
+    rows = disc(2 * group + 8)
+    made = make_distortion("affine", 784, batch_size=batch_size)(rows, SEED).numpy()
+    np.testing.assert_array_equal(made[:group], np.tile(made[0], (group, 1)))
+    assert np.abs(made[group - 1] - made[group]).max() > 0.1
+    short = made[2 * group :]
+    np.testing.assert_array_equal(short, np.tile(short[0], (8, 1)))
 
 
 def test_no_batch_is_distorted_like_another():
@@ -93,6 +96,26 @@ def test_elastic_distortions_bend_lines_smoothly():
     assert 0.3 < np.std(shift[4:-4, 4:-4]) < 3
     assert np.abs(np.diff(shift[4:-4, 4:-4], axis=0)).max() < 1
     assert np.abs(np.diff(shift[4:-4, 4:-4], 2, axis=0)).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("down", "right", "expected"),
+    [
+        (0.0, 0.0, 1.0),
+        (0.0, 0.25, 0.75 * 1 + 0.25 * 10),
+        (0.25, 0.0, 0.75 * 1 + 0.25 * 100),
+        (0.25, 0.75, 0.25 * 1 + 0.5 * 10 + 0.25 * 1000),  # the triangle with the pixel beside
+        (0.75, 0.25, 0.25 * 1 + 0.5 * 100 + 0.25 * 1000),  # the one with the pixel below
+        (0.5, 0.5, 0.5 * 1 + 0.5 * 1000),
+    ],
+)
+def test_between_pixels_three_are_weighted(down, right, expected):
+    warp = Warp((3, 3), affine=True, elastic=False, group=2)
+    image = np.array([[0, 0, 0], [0, 1, 10], [0, 100, 1000]], np.float32)
+    images = np.stack([image.ravel(), -image.ravel()], axis=1)[np.newaxis]
+    y, x = np.indices((3, 3), np.float32)[:, np.newaxis]
+    sampled = warp._sample(images, y + down, x + right).numpy()[0, 4]
+    np.testing.assert_allclose(sampled, [expected, -expected], rtol=1e-4)
 
 
 def test_images_need_not_be_square():
@@ -316,7 +339,7 @@ def test_what_returns_no_such_images(function, returned, scans):
 
 
 def test_equal_distortions_are_equal():
-    assert make_distortion("affine", 64) == Warp((8, 8), affine=True, elastic=False)
+    assert make_distortion("affine", 64) == Warp((8, 8), affine=True, elastic=False, group=16)
     assert make_distortion(random_shift, 64) == make_distortion(random_shift, 64)
     assert make_distortion(None, 63) is None
 

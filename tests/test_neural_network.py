@@ -126,6 +126,19 @@ def test_the_step_size_of_an_optimizer_object_is_its_own(data, mlp):
     assert float(mlp.model_.optimizer.learning_rate.numpy()) == np.float32(0.1)
 
 
+def test_momentum_is_nesterovs_and_of_sgd_alone(data, mlp):
+    X, _, y, _ = data
+    mlp.set_params(optimizer="sgd", learning_rate=0.1, momentum=0.5)
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.5, nesterov=True)
+    of_object = clone(mlp).set_params(optimizer=optimizer).fit(X, y)
+    np.testing.assert_array_equal(weights_of(mlp.fit(X, y)), weights_of(of_object))
+    mlp.set_params(warm_start=True, momentum=0.6)
+    with pytest.raises(ValueError, match=r"momentum changed since: from \[0\.5\] to \[0\.6\]"):
+        mlp.fit(X, y)
+    mlp.set_params(optimizer="adam", warm_start=False).fit(X, y)
+    assert isinstance(mlp.model_.optimizer, keras.optimizers.Adam)
+
+
 # What it learns.
 
 

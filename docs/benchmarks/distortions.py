@@ -56,7 +56,7 @@ def contestants():
     seed = tf.constant([1, 2])
 
     def caller(augmentation):
-        distort = tf.function(make_distortion(augmentation, 784))
+        distort = tf.function(make_distortion(augmentation, 784, batch_size=N_IMAGES))
         return lambda: distort(rows, seed)
 
     calls = {name: caller(augmentation) for name, augmentation in distortions.items()}
