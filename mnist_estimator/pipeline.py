@@ -26,17 +26,19 @@ RECIPES = {
     "accurate": {
         "augmentation": ("affine", "elastic"),
         "dropout": 0.0,
+        "optimizer": "sgd",
+        "momentum": 0.9,
         "schedule": "cosine",
-        "learning_rate": 4e-3,
-        "batch_size": 64,
+        "learning_rate": 0.06,
+        "batch_size": 128,
         "epochs": 400,
     },
     "fast": {
         "dropout": 0.0,
         "schedule": "cosine",
         "learning_rate": 8e-3,
-        "batch_size": 125,  # of which 60,000 rows are a multiple: no second graph for a short batch
-        "epochs": 3,
+        "batch_size": 80,  # of which 60,000 rows are a multiple: no second graph for a short batch
+        "epochs": 2,
     },
 }
 
@@ -44,16 +46,16 @@ RECIPES = {
 def make_mnist_pipeline(*, recipe="reference", **params):
     """Make a `PixelScaler` and a `KerasMLPClassifier`: the network 784-128-64-10 by a recipe.
 
-    The network has 109,386 parameters and is trained by Adam on the cross-entropy.
+    The network has 109,386 parameters and is trained on the cross-entropy.
 
     Parameters
     ----------
     recipe : {"reference", "accurate", "fast"}, default="reference"
-        How it is trained. "reference": dropout 0.2, learning rate 0.001, 10 epochs in batches of
-        32, with 20 % of the rows held out for validation. "accurate": affine and elastic
-        distortions, no dropout, 400 epochs in batches of 64, a cosine schedule from 0.004, on all
-        rows. "fast": 3 epochs in batches of 125, no dropout, a cosine schedule from 0.008, on all
-        rows.
+        How it is trained. "reference": by Adam, dropout 0.2, learning rate 0.001, 10 epochs in
+        batches of 32, with 20 % of the rows held out for validation. "accurate": by gradient
+        descent with a momentum of 0.9, affine and elastic distortions, no dropout, 400 epochs in
+        batches of 128, a cosine schedule from 0.06, on all rows. "fast": by Adam, 2 epochs in
+        batches of 80, no dropout, a cosine schedule from 0.008, on all rows.
     **params : dict
         Parameters of the `KerasMLPClassifier`, in place of the recipe's.
 

@@ -20,11 +20,12 @@ RESULTS = Path(__file__).parent / "results"
 RECIPES = {
     "reference": {"recipe": "reference"},
     "fast": {"recipe": "fast"},
-    "accurate, 70 epochs": {"recipe": "accurate", "epochs": 70},
+    "accurate, 88 epochs": {"recipe": "accurate", "epochs": 88},
     "accurate": {"recipe": "accurate"},
     "accurate, 1536-1024-512": {
         "recipe": "accurate",
         "hidden_layer_sizes": (1536, 1024, 512),
+        "optimizer": "adam",
         "batch_size": 128,
         "learning_rate": 1e-3,
         "epochs": 150,
