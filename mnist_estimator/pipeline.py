@@ -37,7 +37,7 @@ RECIPES = {
         "dropout": 0.0,
         "schedule": "cosine",
         "learning_rate": 8e-3,
-        "batch_size": 80,  # of which 60,000 rows are a multiple: no second graph for a short batch
+        "batch_size": 80,
         "epochs": 2,
     },
 }

@@ -29,6 +29,8 @@ from mnist_estimator._tensorflow import keras, tf
 _MASK_ELEMENTS = 300_000
 # Rows that one step of an evaluation takes.
 _EVALUATION_ROWS = 2048
+# TensorFlow counts rows with 32 bits.
+_MOST_ROWS = 2**31 - 1
 # Architectures whose graphs are kept (a graph takes a few hundred kilobytes).
 _MAX_GRAPHS = 32
 
@@ -97,21 +99,13 @@ class EpochGraph:
             Means over the epoch, as Keras reports them: the weighted cross-entropy of each batch
             before its update, and the share of rows then read rightly, both with dropout on.
         """
-        n_full, n_rest = divmod(len(order), self._batch_size)
         inputs = [rows.X, rows.y, rows.weight, tf.constant(order)]
         widths = [layer.units for layer in _dense_layers(model)[:-1]]
         inputs += [tf.constant(widths, tf.int32, (len(widths),)), tf.constant(np.int32(seed))]
         inputs.append(tf.constant(np.float32(dropout_rate)))
         inputs.append(tf.constant(learning_rates, tf.float32, (len(learning_rates),)))
         inputs.append(tf.constant(np.int64(first_batch)))
-        totals = np.zeros(2)
-        if n_full:
-            run = [*inputs, tf.constant(np.int32(0)), tf.constant(np.int32(n_full))]
-            totals += self._run("batches", self._trace_batches, run, model)
-        if n_rest:
-            start = tf.constant(np.int32(n_full * self._batch_size))
-            totals += self._run("rest", self._trace_rest, [*inputs, start], model)
-        loss, accuracy = totals / len(order)
+        loss, accuracy = self._run("train", self._trace_train, inputs, model) / len(order)
         return float(loss), float(accuracy)
 
     def count_batches(self, n_rows):
@@ -219,14 +213,12 @@ class EpochGraph:
 
     # The graphs.
 
-    def _trace_batches(
-        self, X, y, weight, order, widths, seed, rate, learning_rates, first_batch, start, stop
-    ):
-        """Trace the loop over the full batches `start` to `stop`."""
+    def _trace_train(self, X, y, weight, order, widths, seed, rate, learning_rates, first_batch):
+        """Trace the loop over the batches, of which the last may be short."""
         self.n_traces += 1
-        size, n_units = self._batch_size, tf.reduce_sum(widths)
+        size = tf.minimum(min(self._batch_size, _MOST_ROWS), tf.size(order))
+        stop, n_units = -(-tf.size(order) // size), tf.reduce_sum(widths)
         chunk = tf.maximum(1, _MASK_ELEMENTS // (size * tf.maximum(1, n_units)))
-        batches = tf.reshape(order[: stop * size], [-1, size])
 
         def train_chunk(first, loss, hits):
             if self._dropout:
@@ -234,10 +226,10 @@ class EpochGraph:
                 kept = self._draw_kept(chunk, size, n_units, seed, number, rate)
 
             def train_batch(batch, loss, hits):
-                rows = tf.gather(batches, batch)
-                masks = ()
+                rows, masks = order[batch * size : batch * size + size], ()
                 if self._dropout:
-                    masks = self._masks(tf.gather(kept, batch - first), widths, rate)
+                    kept_now = tf.gather(kept, batch - first)[: tf.size(rows)]
+                    masks = self._masks(kept_now, widths, rate)
                 batch_loss, batch_hits = self._learn(
                     rows, X, y, weight, masks, batch, learning_rates
                 )
@@ -248,24 +240,11 @@ class EpochGraph:
 
         # Sums start from an argument: TensorFlow 2.21's single-threaded executor crashes on a
         # loop whose every start value is a constant.
-        zero = tf.cast(start, tf.float32) * 0
+        none, zero = seed * 0, rate * 0
         _, loss, hits = tf.while_loop(
-            lambda first, *_: first < stop, train_chunk, [start, zero, zero]
+            lambda first, *_: first < stop, train_chunk, [none, zero, zero]
         )
         return loss, hits
-
-    def _trace_rest(
-        self, X, y, weight, order, widths, seed, rate, learning_rates, first_batch, start
-    ):
-        """Trace the last, short batch."""
-        self.n_traces += 1
-        rows = order[start:]
-        batch, masks = start // self._batch_size, ()
-        if self._dropout:
-            number = first_batch + tf.cast(batch, tf.int64)
-            kept = self._draw_kept(1, tf.size(rows), tf.reduce_sum(widths), seed, number, rate)
-            masks = self._masks(kept[0], widths, rate)
-        return self._learn(rows, X, y, weight, masks, batch, learning_rates)
 
     def _trace_evaluate(self, X, y, weight, order, start):
         """Trace the evaluation of all rows of `order`."""

@@ -209,7 +209,7 @@ def test_kept_graphs_serve_distorted_fits_too(scans, monkeypatch):
         mlp(augmentation=kind).fit(*scans)
     (graph,) = training._graphs.values()
     assert graph.n_traces == 1
-    assert graph._graph.n_traces == 2  # full batches and the short one
+    assert graph._graph.n_traces == 1
 
 
 def test_beside_the_training_or_in_turns_is_the_same(scans, monkeypatch):

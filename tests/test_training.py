@@ -213,7 +213,7 @@ def test_a_graph_runs_on_one_thread(graph, rows, monkeypatch):
     model = compiled()
     graph.train(model, rows, ORDER, 0, 0.5)
     graph.evaluate(model, rows, ORDER)
-    assert len(calls) == 3  # the full batches, the short one, the evaluation
+    assert len(calls) == 2  # the epoch, the evaluation
     for call in calls:
         assert call["max_intra_op_parallelism"] == 1
         executors = {
@@ -298,7 +298,7 @@ def test_one_graph_serves_every_model_of_its_architecture(data):
         graph.train(model, resident_rows(*data), ORDER, 3, 0.2)
         graph.evaluate(model, resident_rows(*data), ORDER)
         trained.append(weights_of(model))
-    assert graph.n_traces == 3  # the full batches, the short one, the evaluation
+    assert graph.n_traces == 2  # the epoch, the evaluation
     np.testing.assert_array_equal(trained[0], trained[2])
     assert not np.array_equal(trained[0], trained[1])
 
@@ -326,7 +326,7 @@ def test_searches_trace_once_for_what_a_graph_takes_as_input(no_graphs, data):
         clone(mlp).set_params(**params).fit(X, y)
         clone(mlp).set_params(**params).fit(X[:50], y[:50], sample_weight=weight[:50])
     (kept,) = no_graphs.values()
-    assert kept.n_traces == 3
+    assert kept.n_traces == 2
 
 
 def test_what_changes_the_graph_gets_a_graph_of_its_own(no_graphs, data):
