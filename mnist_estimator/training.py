@@ -240,9 +240,9 @@ class EpochGraph:
 
         # Sums start from an argument: TensorFlow 2.21's single-threaded executor crashes on a
         # loop whose every start value is a constant.
-        none, zero = seed * 0, rate * 0
+        start, zero = seed * 0, rate * 0
         _, loss, hits = tf.while_loop(
-            lambda first, *_: first < stop, train_chunk, [none, zero, zero]
+            lambda first, *_: first < stop, train_chunk, [start, zero, zero]
         )
         return loss, hits
 

@@ -18,8 +18,9 @@ from mnist_estimator import PixelScaler, fetch_mnist, make_mnist_pipeline
 from mnist_estimator._epoch_loop import cosine_rates
 from mnist_estimator._tensorflow import keras, tf
 from mnist_estimator.augmentation import make_distortion
+from mnist_estimator.pipeline import RECIPES
 
-RATE, BATCH_SIZE = 0.06, 128  # the recipe's
+RATE, BATCH_SIZE = (RECIPES["accurate"][name] for name in ("learning_rate", "batch_size"))
 LARGER = {
     "hidden_layer_sizes": (1536, 1024, 512),
     "optimizer": "adam",
@@ -53,12 +54,12 @@ def adam(X, y, epochs, seed):
     return plain(X, y, epochs, seed, optimizer="adam", learning_rate=4e-3, batch_size=64)
 
 
-def slower(X, y, epochs, seed):
+def lower_rate(X, y, epochs, seed):
     """A smaller learning rate."""
     return plain(X, y, epochs, seed, learning_rate=0.04)
 
 
-def faster(X, y, epochs, seed):
+def higher_rate(X, y, epochs, seed):
     """A larger learning rate."""
     return plain(X, y, epochs, seed, learning_rate=0.09)
 
@@ -82,7 +83,9 @@ def teacher():
 
 def sgd(rate, **options):
     """Return the recipe's optimizer, with further options."""
-    return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **options)
+    return keras.optimizers.SGD(
+        rate, momentum=RECIPES["accurate"]["momentum"], nesterov=True, **options
+    )
 
 
 def averaged(X, y, epochs, seed):
@@ -159,7 +162,7 @@ def pruned(X, y, epochs, seed):
     return small.set_params(warm_start=True, epochs=epochs).fit(X, y).predict_proba
 
 
-_WAYS = (plain, adam, slower, faster, small_batches)
+_WAYS = (plain, adam, lower_rate, higher_rate, small_batches)
 _WAYS += (larger, averaged, averaged_constant, distilled, distilled_warm, pruned)
 WAYS = {way.__name__: way for way in _WAYS}
 

@@ -26,7 +26,6 @@ RECIPES = {
         "recipe": "accurate",
         "hidden_layer_sizes": (1536, 1024, 512),
         "optimizer": "adam",
-        "batch_size": 128,
         "learning_rate": 1e-3,
         "epochs": 150,
     },
