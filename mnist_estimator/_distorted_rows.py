@@ -7,7 +7,7 @@ import numpy as np
 
 from mnist_estimator._one_thread import SINGLE_THREADED, OneThreadGraph
 from mnist_estimator._processors import processors_are_free
-from mnist_estimator._rows import Rows
+from mnist_estimator._rows import Rows, take_rows
 from mnist_estimator._tensorflow import tf
 from mnist_estimator.augmentation import CustomDistortion
 
@@ -42,7 +42,7 @@ class DistortingGraph:
         self._graph = graph
         self._distort = distort
         self._batch_size = batch_size
-        self._traced = None
+        self._traced = {}
         self._lock = threading.Lock()
 
     def count_batches(self, n_rows):
@@ -107,13 +107,14 @@ class DistortingGraph:
             number = tf.constant(np.int32(first_batch + start // size))
             inputs = [rows.X, chosen, tf.constant(np.int32(seed)), number]
             with self._lock:
-                if self._traced is None:
+                if rows.X.dtype not in self._traced:
                     # TensorFlow's single-threaded executor is not made for whatever a user's
                     # function does.
                     own = isinstance(self._distort, CustomDistortion)
                     executor = "" if own else SINGLE_THREADED
-                    self._traced = OneThreadGraph(self._trace, inputs, executor)
-            (X,) = self._traced(inputs, self._traced.captured)
+                    self._traced[rows.X.dtype] = OneThreadGraph(self._trace, inputs, executor)
+            graph = self._traced[rows.X.dtype]
+            (X,) = graph(inputs, graph.captured)
             yield Rows(X, tf.gather(rows.y, chosen), tf.gather(rows.weight, chosen))
 
     def _trace(self, X, chosen, seed, number):
@@ -124,14 +125,14 @@ class DistortingGraph:
         batches = tf.reshape(chosen[: n_full * size], (n_full, size))
 
         def distort_batch(batch, made):
-            rows = tf.gather(X, tf.gather(batches, batch))
+            rows = take_rows(X, tf.gather(batches, batch))
             rows = self._distort(rows, tf.stack([seed, number + batch]))
             return batch + 1, made.write(batch, rows)
 
         made = tf.TensorArray(tf.float32, n_full, element_shape=(size, X.shape[1]))
         first = number - number  # not a constant, which that executor crashes on
         _, made = tf.while_loop(lambda batch, _: batch < n_full, distort_batch, [first, made])
-        rest = tf.gather(X, chosen[n_full * size :])
+        rest = take_rows(X, chosen[n_full * size :])
         # A loop of one turn or none: with one thread, that executor waits forever for `tf.cond`.
         _, rest = tf.while_loop(
             lambda turn, rest: turn < tf.minimum(tf.shape(rest)[0], 1),

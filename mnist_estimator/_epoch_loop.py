@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from mnist_estimator._blocks import is_dask
+from mnist_estimator._rows import take_rows
 from mnist_estimator._tensorflow import keras, tensorflow_random_state, tf
 
 # The share of the steps over which the schedule "cosine" rises.
@@ -244,8 +245,8 @@ def train_by_keras(
     ----------
     model : keras.Model
         Trained in place.
-    X : ndarray of float32, shape (n_rows, n_features)
-        All rows.
+    X : ndarray of float32 or uint8, shape (n_rows, n_features)
+        All rows; those of uint8 are grey levels, still to be scaled.
     y : ndarray of int32, shape (n_rows,)
         The index of each row's class.
     weight : ndarray of float32, shape (n_rows,)
@@ -272,11 +273,13 @@ def train_by_keras(
             "batches and keras.optimizers.LossScaleOptimizer need rows in memory. Leave them out, "
             "or pass X.compute()."
         )
-    held_out = (X[validation], y[validation], weight[validation]) if len(validation) else None
+    held_out = None
+    if len(validation):
+        held_out = (take_rows(X, validation), y[validation], weight[validation])
     seed = int(rng.integers(2**31))
 
     def batch(rows, seed):
-        x = tf.gather(X, rows)
+        x = take_rows(X, rows)
         x = x if distort is None else distort(x, tf.cast(seed % 2**31, tf.int32))
         return x, tf.gather(y, rows), tf.gather(weight, rows)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mnist_estimator._aligned import ALIGNMENT, aligned_empty
+from mnist_estimator._grey_levels import UINT8_MAX
 from mnist_estimator._tensorflow import tf
 
 
@@ -13,8 +14,8 @@ class Rows:
 
     Attributes
     ----------
-    X : tf.Tensor of float32, shape (n_rows, n_features)
-        The features.
+    X : tf.Tensor of float32 or uint8, shape (n_rows, n_features)
+        The features; those of uint8 are grey levels, which `take_rows` scales.
     y : tf.Tensor of int32, shape (n_rows,)
         The index of each row's class.
     weight : tf.Tensor of float32, shape (n_rows,)
@@ -31,8 +32,8 @@ def resident_rows(X, codes, weight):
 
     Parameters
     ----------
-    X : ndarray of float32, shape (n_rows, n_features)
-        The features. They must not change while the rows are in use.
+    X : ndarray of float32 or uint8, shape (n_rows, n_features)
+        The features, or grey levels. They must not change while the rows are in use.
     codes : ndarray of int32, shape (n_rows,)
         The index of each row's class.
     weight : ndarray of float32, shape (n_rows,)
@@ -51,16 +52,35 @@ def as_tensor(X):
 
     Parameters
     ----------
-    X : ndarray of float32
+    X : ndarray
         The array. It must not change while the tensor is in use.
 
     Returns
     -------
-    tensor : tf.Tensor of float32
-        The same numbers.
+    tensor : tf.Tensor
+        The same numbers, of the same dtype.
     """
     if X.ctypes.data % ALIGNMENT or not X.flags.writeable or not X.flags.c_contiguous:
-        aligned = aligned_empty(X.shape)
+        aligned = aligned_empty(X.shape, X.dtype)
         aligned[:] = X
         X = aligned
     return tf.experimental.dlpack.from_dlpack(X.__dlpack__())
+
+
+def take_rows(X, chosen):
+    """Take some rows, grey levels scaled as `PixelScaler` scales them.
+
+    Parameters
+    ----------
+    X : tf.Tensor of float32 or uint8, or ndarray, shape (n_rows, n_features)
+        All rows.
+    chosen : tf.Tensor or ndarray of int32, shape (n,)
+        Which to take.
+
+    Returns
+    -------
+    rows : tf.Tensor of float32, shape (n, n_features)
+        These rows.
+    """
+    rows = tf.gather(X, chosen)
+    return tf.cast(rows, tf.float32) / UINT8_MAX if rows.dtype == tf.uint8 else rows

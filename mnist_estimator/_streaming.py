@@ -28,8 +28,8 @@ def graph_and_rows(graph, X, codes, weight, batch_size):
     ----------
     graph : EpochGraph
         What trains.
-    X : ndarray of float32 or dask array, shape (n_rows, n_features)
-        The features; a dask array is streamed.
+    X : ndarray of float32 or uint8, or dask array, shape (n_rows, n_features)
+        The features, or grey levels; a dask array is streamed.
     codes : ndarray of int32, shape (n_rows,)
         The index of each row's class.
     weight : ndarray of float32, shape (n_rows,)

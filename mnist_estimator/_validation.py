@@ -8,6 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from mnist_estimator._blocks import is_dask, row_blocks
+from mnist_estimator._grey_levels import GreyLevels
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def check_labelled_rows(estimator, X, y, *, reset):
     ----------
     estimator : estimator
         Whose rows they are; it notes or compares the features.
-    X : array-like or dask array of shape (n_rows, n_features)
+    X : array-like, GreyLevels or dask array of shape (n_rows, n_features)
         The rows.
     y : array-like or dask array of shape (n_rows,)
         The labels.
@@ -86,8 +87,9 @@ def check_labelled_rows(estimator, X, y, *, reset):
 
     Returns
     -------
-    X : ndarray of float32 or dask array, shape (n_rows, n_features)
-        Finite numbers; or blocks of whole rows of numbers, which are still to be checked.
+    X : ndarray of float32 or uint8, or dask array, shape (n_rows, n_features)
+        Finite numbers; or grey levels, which are still to be scaled; or blocks of whole rows of
+        numbers, which are still to be checked.
     y : ndarray of shape (n_rows,)
         Labels that can be sorted.
 
@@ -103,7 +105,8 @@ def check_labelled_rows(estimator, X, y, *, reset):
             y = validate_data(estimator, X="no_validation", y=y)
             check_consistent_length(X, y)
         else:
-            X, y = validate_data(estimator, X, y, dtype=np.float32, reset=reset)
+            dtype = np.uint8 if isinstance(X, GreyLevels) else np.float32
+            X, y = validate_data(estimator, X, y, dtype=dtype, reset=reset)
         try:
             check_classification_targets(y)
         except TypeError as error:

@@ -1,8 +1,12 @@
 """make_mnist_pipeline: pixels in, labels out, by one of the recipes."""
 
+import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
+from sklearn.utils._set_output import _get_output_config
 
+from mnist_estimator._grey_levels import GreyLevels
 from mnist_estimator.neural_network import KerasMLPClassifier
 from mnist_estimator.preprocessing import PixelScaler
 
@@ -16,8 +20,43 @@ class PixelPipeline(Pipeline):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = get_tags(self.steps[0][1]).input_tags.positive_only
+        first = self.steps[0][1]
+        if isinstance(first, BaseEstimator):  # not "passthrough"
+            tags.input_tags.positive_only = get_tags(first).input_tags.positive_only
         return tags
+
+    def fit(self, X, y=None, **params):
+        """Fit the steps, one after the other.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), (n_samples, height, width) or \
+                (n_samples, height, width, 1)
+            Grey levels. A NumPy array of uint8 stays one: its batches are scaled, not all of it.
+        y : array-like of shape (n_samples,)
+            Labels.
+        **params : dict
+            Parameters of the steps' `fit`, ``mlp__sample_weight`` for example, or metadata where
+            scikit-learn routes it.
+
+        Returns
+        -------
+        self : PixelPipeline
+            The fitted pipeline.
+        """
+        if self._hands_over(X):
+            X = X.view(GreyLevels)
+        return super().fit(X, y, **params)
+
+    def _hands_over(self, X):
+        """Tell whether images reach the network as the arrays that they are."""
+        return (
+            type(X) in (np.ndarray, np.memmap)
+            and X.dtype == np.uint8
+            and [type(step) for _, step in self.steps] == [PixelScaler, KerasMLPClassifier]
+            and self.memory is None
+            and _get_output_config("transform", self.steps[0][1])["dense"] == "default"
+        )
 
 
 # Chosen on 10,000 held-out rows of MNIST's training images (docs/benchmarks/recipes.md).

@@ -12,11 +12,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnist_estimator._aligned import aligned_empty
 from mnist_estimator._blocks import computed_blocks, is_dask, map_rows, row_blocks
+from mnist_estimator._grey_levels import UINT8_MAX, GreyLevels
 from mnist_estimator._processors import free_processors
 from mnist_estimator._validation import no_overflow
 
-# The grey levels of an 8-bit image run from 0 to 255.
-UINT8_MAX = 255.0
 # Fewer pixels are not worth a second thread.
 _PIXELS_A_THREAD = 2**22
 _SMALLEST, _LARGEST = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
@@ -153,6 +152,8 @@ class PixelScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             # A copy, so that another `fit` changes nothing that is still to be computed.
             scale = copy.copy(self).transform
             return map_rows(X, scale, np.float32, self.n_features_in_, split=True)
+        if isinstance(X, GreyLevels) and self.pixel_max_ == UINT8_MAX:
+            return X
         scaled = aligned_empty(pixels.shape)
         divisor = np.float32(self.pixel_max_)
         try:

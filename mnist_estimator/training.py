@@ -23,6 +23,7 @@ import numpy as np
 from mnist_estimator._distorted_rows import DistortingGraph
 from mnist_estimator._fused_optimizers import apply_gradients, find_kernel
 from mnist_estimator._one_thread import OneThreadGraph
+from mnist_estimator._rows import take_rows
 from mnist_estimator._tensorflow import keras, tf
 
 # Dropout masks are drawn for many batches at once; so many floats stay in a core's cache.
@@ -139,8 +140,8 @@ class EpochGraph:
         """Take a batch of rows and update the weights on it; return what `_step` returns."""
         if self._scheduled:
             self._model.optimizer.learning_rate.assign(tf.gather(learning_rates, batch))
-        x, labels, weights = (tf.gather(all_, rows) for all_ in (X, y, weight))
-        return self._step(x, labels, weights, masks)
+        labels, weights = tf.gather(y, rows), tf.gather(weight, rows)
+        return self._step(take_rows(X, rows), labels, weights, masks)
 
     def _forward(self, x):
         """Return the logits of a batch, without dropout."""
@@ -252,7 +253,7 @@ class EpochGraph:
 
         def evaluate_chunk(first, loss, hits):
             rows = order[first : first + _EVALUATION_ROWS]
-            logits, labels = self._forward(tf.gather(X, rows)), tf.gather(y, rows)
+            logits, labels = self._forward(take_rows(X, rows)), tf.gather(y, rows)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
             loss += tf.reduce_sum(losses * tf.gather(weight, rows))
             return first + _EVALUATION_ROWS, loss, hits + _count_hits(logits, labels)
@@ -267,13 +268,14 @@ class EpochGraph:
 
     def _run(self, name, trace, inputs, model):
         """Run the graph called `name` on `model`, tracing it where that has not happened yet."""
+        key = (name, inputs[0].dtype)
         with self._lock:
-            if name not in self._traced:
-                self._traced[name] = graph = OneThreadGraph(trace, inputs)
+            if key not in self._traced:
+                self._traced[key] = graph = OneThreadGraph(trace, inputs)
                 place_of = {id(v.handle): place for place, v in enumerate(_state_of(self._model))}
                 # Captured inputs that are no variable (constants) stand there themselves.
                 graph.places = [place_of.get(id(tensor), tensor) for tensor in graph.captured]
-        graph = self._traced[name]
+        graph = self._traced[key]
         handles = [variable.handle for variable in _state_of(model)]
         captured = [handles[place] if isinstance(place, int) else place for place in graph.places]
         return np.array(graph(inputs, captured))

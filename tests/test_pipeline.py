@@ -1,13 +1,17 @@
 """The reference pipeline: its configuration, its input, and what it reaches on real MNIST."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import sklearn
 from scipy import sparse
 from sklearn.base import clone, is_classifier
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from mnist_estimator import KerasMLPClassifier, PixelScaler, make_mnist_pipeline
+from mnist_estimator import KerasMLPClassifier, PixelScaler, make_mnist_pipeline, preprocessing
+from mnist_estimator._tensorflow import keras
 
 
 @pytest.fixture
@@ -73,6 +77,88 @@ def test_images_and_rows_are_the_same_to_it(pipe, data):
         np.testing.assert_array_equal(
             by_images.predict_proba(X.reshape(shape)), by_rows.predict_proba(X)
         )
+
+
+class WatchedBatches(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        """Ask for Keras' own loop by being here."""
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"validation_split": 0.2},
+        {"validation_split": 0.2, "callbacks": WatchedBatches()},
+        {"validation_split": 0.2, "early_stopping": True, "class_weight": "balanced"},
+        {"augmentation": "affine"},
+        {"optimizer": "nadam", "batch_size": 1000},
+    ],
+)
+def test_uint8_images_are_scaled_by_the_batch_to_the_same_numbers(pipe, data, monkeypatch, params):
+    X, y = data[0] * np.uint8(15), data[1]
+    pipe["mlp"].set_params(**params)
+    expected = Pipeline(clone(pipe).steps).fit(X, y)
+    with monkeypatch.context() as patch:
+        patch.setattr(preprocessing, "aligned_empty", None)  # what all scaled images lie in
+        pipe.fit(X, y)
+    assert pipe["mlp"].history_ == expected["mlp"].history_
+    np.testing.assert_array_equal(pipe.predict_proba(X), expected.predict_proba(X))
+    np.testing.assert_array_equal(pipe["scale"].transform(X), X / np.float32(255))
+
+
+@pytest.mark.parametrize(
+    "change",
+    {
+        "other grey levels": lambda pipe: pipe.set_params(scale__pixel_max=16),
+        "clipped": lambda pipe: pipe.set_params(scale__clip=True),
+        "frames": lambda pipe: pipe.set_output(transform="pandas"),
+        "no scaling": lambda pipe: pipe.set_params(scale="passthrough"),
+        "another step": lambda pipe: pipe.steps.insert(1, ("again", PixelScaler(pixel_max=1))),
+    }.items(),
+    ids=lambda change: change[0],
+)
+def test_whatever_the_steps_the_numbers_are_those_of_a_usual_pipeline(pipe, data, change):
+    X, y = data
+    change[1](pipe)
+    expected = Pipeline(clone(pipe).steps).fit(X, y)
+    np.testing.assert_array_equal(pipe.fit(X, y).predict_proba(X), expected.predict_proba(X))
+
+
+@pytest.mark.parametrize("kind", [np.asfortranarray, np.float32, pd.DataFrame, np.ndarray.tolist])
+def test_whatever_holds_the_images_the_numbers_are_the_same(pipe, data, kind):
+    X, y = data
+    pipe.set_params(scale__pixel_max=255)
+    expected = clone(pipe).fit(X, y).predict_proba(X)
+    pipe.fit(kind(X), y)
+    np.testing.assert_array_equal(pipe.predict_proba(kind(X)), expected)
+    assert hasattr(pipe["mlp"], "feature_names_in_") is False
+
+
+def test_scaled_images_in_frames_and_in_a_cache(pipe, data, tmp_path):
+    X, y = data
+    expected = clone(pipe).fit(X, y).predict_proba(X)
+    cached = clone(pipe).set_params(memory=str(tmp_path))
+    for _ in range(2):
+        np.testing.assert_array_equal(clone(cached).fit(X, y).predict_proba(X), expected)
+    with sklearn.config_context(transform_output="pandas"):
+        np.testing.assert_array_equal(pipe.fit(X, y).predict_proba(X), expected)
+
+
+def test_images_of_a_memory_map(pipe, data, tmp_path):
+    np.save(tmp_path / "X.npy", data[0])
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    expected = clone(pipe).fit(*data).predict_proba(data[0])
+    np.testing.assert_array_equal(pipe.fit(mapped, data[1]).predict_proba(mapped), expected)
+
+
+def test_a_search_and_a_checkpoint_take_images_of_uint8(pipe, data, tmp_path):
+    X, y = data
+    search = GridSearchCV(
+        pipe.set_params(mlp__checkpoint=tmp_path), {"mlp__dropout": [0.0, 0.2]}, cv=2
+    )
+    scores = [clone(search).fit(X, y).cv_results_["mean_test_score"] for _ in range(2)]
+    np.testing.assert_array_equal(*scores)
+    assert len(list(tmp_path.glob("*.npz"))) == 5  # four fits and the last one
 
 
 def test_what_it_says_of_itself(pipe):

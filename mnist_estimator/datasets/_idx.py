@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mnist_estimator._aligned import aligned_empty
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 # What gzip may add to data that it cannot make smaller.
@@ -97,4 +99,6 @@ def parse_idx(content: bytes) -> np.ndarray:
         raise ValueError(
             f"its IDX header promises {sizes} = {n_promised:,} bytes, and {n_found:,} follow"
         )
-    return np.frombuffer(content, dtype=np.uint8)[header_size:].reshape(shape).copy()
+    values = aligned_empty(shape, np.uint8)  # which a fit takes without a copy
+    values[...] = np.frombuffer(content, np.uint8, offset=header_size).reshape(shape)
+    return values
