@@ -114,7 +114,7 @@ class DistortingGraph:
                     executor = "" if own else SINGLE_THREADED
                     self._traced[rows.X.dtype] = OneThreadGraph(self._trace, inputs, executor)
             graph = self._traced[rows.X.dtype]
-            (X,) = graph(inputs, graph.captured)
+            (X,) = graph(inputs, graph.handles)
             yield Rows(X, tf.gather(rows.y, chosen), tf.gather(rows.weight, chosen))
 
     def _trace(self, X, chosen, seed, number):
