@@ -10,8 +10,8 @@ from mnist_estimator._tensorflow import check_not_forked, keras, known_type, sta
 LARGEST_SEED = 2**31 - 1
 # Rows that one prediction takes at once: the activations stay in the processor's cache.
 _PREDICTION_ROWS = 4096
-# Networks so large together may wait for Python's garbage collector.
-_FORGOTTEN_BYTES = 32 * 2**20
+# Networks so large together may wait for Python's garbage collector, which takes 0.2 seconds.
+_FORGOTTEN_BYTES = 64 * 2**20
 
 _built_since_collection = {"bytes": 0, "collections": 0}
 

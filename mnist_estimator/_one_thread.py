@@ -1,5 +1,6 @@
 """A function of tensors as a compiled graph that runs on one thread."""
 
+from mnist_estimator._collector import collector_paused
 from mnist_estimator._tensorflow import function_executor_type, tf
 
 SINGLE_THREADED = "SINGLE_THREADED_EXECUTOR"
@@ -29,6 +30,7 @@ class OneThreadGraph:
         Those of the variables that the function uses.
     """
 
+    @collector_paused()
     def __init__(self, function, inputs, executor=SINGLE_THREADED):
         specs = [tf.TensorSpec([None] * x.shape.rank, x.dtype) for x in inputs]
         specs[0] = tf.TensorSpec([None, inputs[0].shape[1]], inputs[0].dtype)

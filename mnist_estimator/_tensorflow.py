@@ -6,6 +6,7 @@ that need one of the three import it from here.
 """
 
 import functools
+import gc
 import multiprocessing
 import os
 import sys
@@ -14,6 +15,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from mnist_estimator._collector import collector_paused
 
 # File descriptor 2 is the process's: one thread at a time may hold it back.
 _descriptor = threading.RLock()
@@ -61,7 +64,7 @@ try:
     if "tensorflow" in sys.modules:
         import tensorflow as tf
     else:
-        with stderr_held_back():
+        with stderr_held_back(), collector_paused():
             import tensorflow as tf
         if _is_worker() and "TF_NUM_INTRAOP_THREADS" not in os.environ:
             # TensorFlow does not know the variable by which worker processes are told how many
@@ -69,11 +72,13 @@ try:
             threads = int(os.environ["OMP_NUM_THREADS"])
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
-    with stderr_held_back():
+    with stderr_held_back(), collector_paused():
         import keras
         from scikeras.utils.random_state import tensorflow_random_state
         from scikeras.wrappers import BaseWrapper, KerasClassifier
         from tensorflow.python.eager.context import context_safe, function_executor_type
+    if gc.isenabled():
+        gc.collect()  # once, of what was made meanwhile; later it would fall into a fit
 finally:
     if not level_was_set:
         del os.environ["TF_CPP_MIN_LOG_LEVEL"]

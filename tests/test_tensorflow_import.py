@@ -45,6 +45,19 @@ def test_importing_the_package_loads_nothing_heavy():
     assert not loaded & (heavy | {"numpy"})
 
 
+def test_python_collects_garbage_once_for_the_import():
+    # Left to itself four times, which is a quarter of the import.
+    count = """
+import gc, sys
+import sklearn.model_selection
+before = gc.get_stats()[-1]["collections"]
+import mnist_estimator.neural_network
+print(gc.get_stats()[-1]["collections"] - before, gc.isenabled())
+"""
+    assert run(count)[0] == "1 True\n"
+    assert run("import gc; gc.disable()" + count)[0] == "0 False\n"
+
+
 def test_training_is_silent_and_leaves_the_process_its_settings():
     configure = """
 tf.config.threading.set_intra_op_parallelism_threads(3)
