@@ -4,6 +4,11 @@ from mnist_estimator._collector import collector_paused
 from mnist_estimator._tensorflow import function_executor_type, tf
 
 SINGLE_THREADED = "SINGLE_THREADED_EXECUTOR"
+# The graphs run as they are written. TensorFlow's rewriting makes no epoch faster, takes 0.03 s a
+# graph, knows the shapes of the first variables only, and rounds otherwise: it divides by a
+# constant by multiplying.
+_AS_WRITTEN = tf.compat.v1.ConfigProto()
+_AS_WRITTEN.graph_options.rewrite_options.disable_meta_optimizer = True
 _BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}
 
 
@@ -54,7 +59,8 @@ class OneThreadGraph:
 
         def in_one_thread(unused, stacked_handles, *inputs):
             _, *handles = tf.unstack(stacked_handles, num=1 + len(self.handles))
-            return self._call_body(inputs, handles, executor_type=executor)
+            options = {"executor_type": executor, "config_proto": _AS_WRITTEN.SerializeToString()}
+            return self._call_body(inputs, handles, **options)
 
         if not self._on_gpu:
             own = [tf.TensorSpec([], tf.int32), tf.TensorSpec([1 + len(self.handles)], tf.resource)]

@@ -100,10 +100,13 @@ class EpochGraph:
             Means over the epoch, as Keras reports them: the weighted cross-entropy of each batch
             before its update, and the share of rows then read rightly, both with dropout on.
         """
-        others = [tf.constant(np.int32(seed)), tf.constant(np.float32(dropout_rate))]
-        others.append(tf.constant(learning_rates, tf.float32, (len(learning_rates),)))
-        others.append(tf.constant(np.int64(first_batch)))
-        return self._run("train", self._trace_train, model, rows, order, *others)
+        inputs = [rows.X, rows.y, rows.weight, tf.constant(order)]
+        widths = [layer.units for layer in _dense_layers(model)[:-1]]
+        inputs += [tf.constant(widths, tf.int32, (len(widths),)), tf.constant(np.int32(seed))]
+        inputs.append(tf.constant(np.float32(dropout_rate)))
+        inputs.append(tf.constant(learning_rates, tf.float32, (len(learning_rates),)))
+        inputs.append(tf.constant(np.int64(first_batch)))
+        return self._run("train", self._trace_train, model, inputs, len(order))
 
     def count_batches(self, n_rows):
         """Return how many batches an epoch of `n_rows` rows has."""
@@ -126,7 +129,8 @@ class EpochGraph:
         loss, accuracy : float
             Without dropout.
         """
-        return self._run("evaluate", self._trace_evaluate, model, rows, order)
+        inputs = [rows.X, rows.y, rows.weight, tf.constant(order), tf.constant(np.int32(0))]
+        return self._run("evaluate", self._trace_evaluate, model, inputs, len(order))
 
     # The steps of the mathematics.
 
@@ -241,7 +245,7 @@ class EpochGraph:
         )
         return loss, hits
 
-    def _trace_evaluate(self, X, y, weight, order, widths):
+    def _trace_evaluate(self, X, y, weight, order, start):
         """Trace the evaluation of all rows of `order`."""
         self.n_traces += 1
 
@@ -252,8 +256,7 @@ class EpochGraph:
             loss += tf.reduce_sum(losses * tf.gather(weight, rows))
             return first + _EVALUATION_ROWS, loss, hits + _count_hits(logits, labels)
 
-        start = tf.reduce_sum(widths) * 0
-        zero = tf.cast(start, tf.float32)
+        zero = tf.cast(start, tf.float32) * 0
         _, loss, hits = tf.while_loop(
             lambda first, *_: first < tf.size(order), evaluate_chunk, [start, zero, zero]
         )
@@ -261,32 +264,23 @@ class EpochGraph:
 
     # Running them.
 
-    def _run(self, name, trace, model, rows, order, *others):
-        """Run the graph called `name`, tracing it where that has not happened yet.
+    def _run(self, name, trace, model, inputs, n_rows):
+        """Run the graph called `name` on `model`, tracing it where that has not happened yet.
 
         Return the loss and the accuracy: its sums, a row.
         """
-
-        def inputs(model, order):
-            widths = [layer.units for layer in _dense_layers(model)[:-1]]
-            widths = tf.constant(widths, tf.int32, (len(widths),))
-            return [rows.X, rows.y, rows.weight, tf.constant(order), widths, *others]
-
-        key = (name, rows.X.dtype)
+        key = (name, inputs[0].dtype)
         with self._lock:
             if key not in self._traced:
-                graph = OneThreadGraph(trace, inputs(model, order))
+                graph = OneThreadGraph(trace, inputs)
                 place_of = {id(v.handle): place for place, v in enumerate(_state_of(self._model))}
                 # Handles of other variables than the model's stand there themselves.
                 graph.places = [place_of.get(id(handle), handle) for handle in graph.handles]
-                # TensorFlow adapts a graph to the variables that it first runs on: the template's,
-                # which are of any width.
-                graph(inputs(self._model, order[:1]), graph.handles)
                 self._traced[key] = graph
         graph = self._traced[key]
         variables = [variable.handle for variable in _state_of(model)]
         handles = [variables[place] if isinstance(place, int) else place for place in graph.places]
-        loss, hits = np.array(graph(inputs(model, order), handles)) / len(order)
+        loss, hits = np.array(graph(inputs, handles)) / n_rows
         return float(loss), float(hits)
 
 

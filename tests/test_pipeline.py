@@ -90,7 +90,8 @@ class WatchedBatches(keras.callbacks.Callback):
         {"validation_split": 0.2},
         {"validation_split": 0.2, "callbacks": WatchedBatches()},
         {"validation_split": 0.2, "early_stopping": True, "class_weight": "balanced"},
-        {"augmentation": "affine"},
+        {"augmentation": "affine", "batch_size": 64},
+        {"augmentation": ("affine", "elastic"), "batch_size": 128},
         {"optimizer": "nadam", "batch_size": 1000},
     ],
 )

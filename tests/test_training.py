@@ -238,8 +238,6 @@ def test_operations_run_on_the_same_thread_one_after_the_other(rows):
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     model.optimizer.build(model.trainable_variables)
     graph = EpochGraph(model, 8, dropout=False)
-    graph.train(model, rows, ORDER[:8], 0, 0.0)  # the first time a row is used to prepare it
-    threads.clear()
     graph.train(model, rows, ORDER[:96], 0, 0.0)
     assert len(threads) == 2 * 12
     assert len(set(threads)) == 1
@@ -314,13 +312,6 @@ def test_a_graph_trains_other_widths_as_a_graph_of_their_own(rows):
             figures = graph.train(model, rows, ORDER, 3, 0.5) + graph.evaluate(model, rows, ORDER)
             trained.append(np.append(weights_of(model), figures))
         np.testing.assert_array_equal(*trained)
-
-
-def test_a_graph_is_prepared_on_any_model(rows):
-    graph = EpochGraph(compiled((8,)), batch_size=32, dropout=True)
-    of_its_own = EpochGraph(compiled((5,)), batch_size=32, dropout=True)
-    first, second = (g.train(compiled((5,)), rows, ORDER, 3, 0.5) for g in (graph, of_its_own))
-    assert first == second
 
 
 def test_tensorflow_sees_no_shape_of_a_variable(graph, rows, monkeypatch):
