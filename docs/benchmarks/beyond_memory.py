@@ -4,7 +4,7 @@
 
 makes 2,000,000 distorted images of MNIST's training set in a temporary folder (1.6 GB), and fits
 the reference pipeline on them in processes of their own: on a dask array over the file, and on the
-same images in memory (which takes 8 GB). It prints a table of the rates, of the accuracies on
+same images in memory (which takes 4 GB). It prints a table of the rates, of the accuracies on
 MNIST's test images and of the memory: anonymous memory, which the system cannot take back, above
 that of the process after it imported TensorFlow and fitted 5,000 images. Linux only.
 """
