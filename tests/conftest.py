@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from joblib.externals.loky import reusable_executor
 from sklearn.datasets import load_digits
 
 PLAYGROUND_DOCS = Path(__file__).parents[1] / "docs" / "playground"
@@ -17,6 +18,18 @@ UNREACHABLE = re.compile(
     r"\b(EAI_AGAIN|ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|ERR_SOCKET_TIMEOUT"
     r"|ETIMEDOUT|FETCH_ERROR)\b"
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fresh_workers():
+    """Give each file worker processes of its own.
+
+    joblib takes a worker that did something small before it loaded TensorFlow for one that leaks
+    memory, and ends it; where both end at once, joblib 1.6 waits forever.
+    """
+    yield
+    if reusable_executor._executor is not None:
+        reusable_executor._executor.shutdown(kill_workers=True)
 
 
 @pytest.fixture(scope="session")
