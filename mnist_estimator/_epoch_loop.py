@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from mnist_estimator._blocks import is_dask
-from mnist_estimator._rows import take_rows
+from mnist_estimator._rows import as_tensor, take_rows
 from mnist_estimator._tensorflow import keras, tensorflow_random_state, tf
 
 # The share of the steps over which the schedule "cosine" rises.
@@ -273,6 +273,7 @@ def train_by_keras(
             "batches and keras.optimizers.LossScaleOptimizer need rows in memory. Leave them out, "
             "or pass X.compute()."
         )
+    X = as_tensor(X)  # as an array it would be copied into the graph of `batch`
     held_out = None
     if len(validation):
         held_out = (take_rows(X, validation), y[validation], weight[validation])

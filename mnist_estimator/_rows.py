@@ -72,7 +72,7 @@ def take_rows(X, chosen):
 
     Parameters
     ----------
-    X : tf.Tensor of float32 or uint8, or ndarray, shape (n_rows, n_features)
+    X : tf.Tensor of float32 or uint8, shape (n_rows, n_features)
         All rows.
     chosen : tf.Tensor or ndarray of int32, shape (n,)
         Which to take.

@@ -12,10 +12,11 @@ from mnist_estimator.preprocessing import PixelScaler
 
 
 class PixelPipeline(Pipeline):
-    """A `Pipeline` that says of its input what its first step says.
+    """A `Pipeline` of images: it says what it takes, and keeps uint8 as it is.
 
-    scikit-learn's own leaves out that the first step takes no negative values, takes missing
-    ones, or takes images; its estimator checks then feed the pipeline what it rightly refuses.
+    scikit-learn's own leaves out that its first step takes no negative values; its estimator
+    checks then feed the pipeline what it rightly refuses. And it would scale all images before
+    the network sees the first.
     """
 
     def __sklearn_tags__(self):
