@@ -84,11 +84,10 @@ def go_on_from_checkpoint(mlp, model, rows, callbacks, epochs):
             "A fit with a checkpoint is started again by its random_state, so that must not be "
             "None. Give a number, random_state=0 for example, or checkpoint=None."
         )
-    if needs_keras(model.optimizer, callbacks):
+    if needs_keras(callbacks):
         raise ValueError(
-            "Training by Keras' own loop, which an optimizer that scales the loss or callbacks "
-            "for batches make necessary, cannot be resumed. Leave them out, or set "
-            "checkpoint=None."
+            "Training by Keras' own loop, which callbacks for batches make necessary, cannot be "
+            "resumed. Leave them out, or set checkpoint=None."
         )
     params = {name: p for name, p in mlp.get_params().items() if name not in _NOT_HASHED}
     if mlp.schedule != "constant":

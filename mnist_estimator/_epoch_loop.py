@@ -70,24 +70,20 @@ def extend_history(earlier, new):
     }
 
 
-def needs_keras(optimizer, callbacks):
+def needs_keras(callbacks):
     """Tell whether training takes Keras' own loop.
 
     Parameters
     ----------
-    optimizer : keras.optimizers.Optimizer
-        The optimizer to train with.
     callbacks : list of keras.callbacks.Callback
         The callbacks to call.
 
     Returns
     -------
     needed : bool
-        Whether a callback wants to be called at batches, or the optimizer scales the loss by what
-        it meets, which TensorFlow's single-threaded executor waits for forever.
+        Whether a callback wants to be called at batches.
     """
-    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    return scales or any(map(_has_batch_hooks, callbacks))
+    return any(map(_has_batch_hooks, callbacks))
 
 
 def _has_batch_hooks(callback):
@@ -194,7 +190,9 @@ def train_by_graph(
         if in_order is None:
             order, seed, first_batch = rng.permutation(train), rng.integers(2**31), 0
         else:
-            order, seed, first_batch = train, in_order, int(model.optimizer.iterations.numpy())
+            # An optimizer around another one counts no steps of its own in Keras 3.6.
+            counts = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+            order, seed, first_batch = train, in_order, int(counts.iterations.numpy())
         loss, accuracy = graph.train(model, rows, order, seed, dropout, rates[epoch], first_batch)
         logs = {"loss": loss, "accuracy": accuracy}
         if len(validation):
@@ -270,8 +268,7 @@ def train_by_keras(
     if is_dask(X):
         raise ValueError(
             "A dask array is streamed by the compiled epoch only: callbacks that are called at "
-            "batches and keras.optimizers.LossScaleOptimizer need rows in memory. Leave them out, "
-            "or pass X.compute()."
+            "batches need rows in memory. Leave them out, or pass X.compute()."
         )
     X = as_tensor(X)  # as an array it would be copied into the graph of `batch`
     held_out = None

@@ -379,7 +379,7 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         if self.checkpoint is not None and not partial:
             history, epochs = go_on_from_checkpoint(self, model, data, callbacks, epochs)
         common = {"epochs": epochs, "rng": self._rng, "callbacks": callbacks}
-        if needs_keras(model.optimizer, callbacks):
+        if needs_keras(callbacks):
             if peak_rate is not None:
                 callbacks.append(CosineSchedule(peak_rate))
             common |= {"batch_size": self.batch_size, "distort": distort}

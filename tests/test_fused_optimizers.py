@@ -31,6 +31,9 @@ UNFUSED = {
     "SGD, clipvalue": optimizers.SGD(0.1, clipvalue=0.01),
     "SGD, accumulation": optimizers.SGD(0.1, gradient_accumulation_steps=3),
     "SGD, loss scale": optimizers.SGD(0.1, loss_scale_factor=8.0),
+    "SGD, growing loss scale": optimizers.LossScaleOptimizer(
+        optimizers.SGD(0.1), dynamic_growth_steps=2
+    ),
     "Nadam": optimizers.Nadam(0.01),
 }
 CASES = FUSED | UNFUSED
@@ -56,11 +59,23 @@ def compiled(optimizer, **options):
 def test_an_epoch_graph_gives_what_model_fit_gives(name, data):
     # Four full batches; for one optimizer of either kind also a short one of 11 rows.
     n_rows = N_ROWS if name in ("Adam", "Nadam") else 64
-    X, y, weight = (array[:n_rows] for array in data)
-    ours = compiled(CASES[name])
-    theirs = compiled(CASES[name], run_eagerly=True)  # what is compiled once is not worth it
-    graph = EpochGraph(compiled(CASES[name]), BATCH_SIZE, dropout=False)
-    rows, order = resident_rows(X, y, weight), np.arange(n_rows, dtype=np.int32)
+    check_against_keras(CASES[name], *(array[:n_rows] for array in data))
+
+
+def test_steps_whose_gradients_overflow_are_left_out_as_in_keras(data):
+    X, y, weight = data
+    # The scale is halved until the gradients of such rows are finite.
+    scaled = optimizers.LossScaleOptimizer(optimizers.SGD(1e-4), initial_scale=2.0**127)
+    trained = check_against_keras(scaled, 100 * X, y, weight)
+    assert 0 < trained.inner_optimizer.iterations.numpy() < 10
+
+
+def check_against_keras(optimizer, X, y, weight):
+    """Compare two epochs with Keras'; return the optimizer that trained."""
+    ours = compiled(optimizer)
+    theirs = compiled(optimizer, run_eagerly=True)  # what is compiled once is not worth it
+    graph = EpochGraph(compiled(optimizer), BATCH_SIZE, dropout=False)
+    rows, order = resident_rows(X, y, weight), np.arange(len(X), dtype=np.int32)
     figures = [graph.train(ours, rows, order, seed=0, dropout_rate=0.0) for _ in range(2)]
     history = theirs.fit(
         X, y, sample_weight=weight, batch_size=BATCH_SIZE, epochs=2, shuffle=False, verbose=0
@@ -72,6 +87,7 @@ def test_an_epoch_graph_gives_what_model_fit_gives(name, data):
     # The optimizer's moments and counters too, so that `Model.fit` may go on from there.
     for one, other in zip(ours.optimizer.variables, theirs.optimizer.variables, strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-5)
+    return ours.optimizer
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -124,10 +140,3 @@ def test_averaged_weights_are_the_result_as_in_keras(data):
     ):
         np.testing.assert_array_equal(variable.numpy(), average.numpy())
         assert np.abs(variable.numpy() - final.numpy()).max() > 1e-4
-
-
-def test_an_optimizer_that_adapts_the_scale_of_the_loss_trains_by_keras(data):
-    X, y, weight = data
-    optimizer = optimizers.LossScaleOptimizer(optimizers.SGD(0.1))
-    mlp = KerasMLPClassifier((8,), epochs=1, optimizer=optimizer, random_state=0).fit(X, y, weight)
-    assert mlp.model_.optimizer.inner_optimizer.iterations.numpy() == 3
