@@ -114,7 +114,9 @@ def test_a_subclass_of_an_optimizer_takes_its_own_update(monkeypatch):
     assert Halting not in _FUSED_KERNELS
 
 
-@pytest.mark.parametrize("optimizer", [optimizers.Nadam(0.01), "sgd"])
+@pytest.mark.parametrize(
+    "optimizer", [optimizers.Nadam(0.01), CASES["SGD, growing loss scale"], "sgd"]
+)
 def test_nothing_is_left_over_from_the_fit_before(optimizer, data):
     X, y, weight = data
     mlp = KerasMLPClassifier((8,), epochs=2, optimizer=optimizer, random_state=0)
