@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from mnist_estimator._one_thread import SINGLE_THREADED, OneThreadGraph
+from mnist_estimator._bounded_graph import SINGLE_THREADED, BoundedGraph, device_of
 from mnist_estimator._processors import processors_are_free
 from mnist_estimator._rows import Rows, take_rows
 from mnist_estimator._tensorflow import tf
@@ -81,8 +81,8 @@ class DistortingGraph:
         """
         if isinstance(self._distort, CustomDistortion):
             self._distort.reseed(seed)
-        chunks = self._chunks(rows, order, seed, first_batch)
-        if processors_are_free():
+        chunks = self._chunks(rows, order, seed, first_batch, device_of(model))
+        if processors_are_free() and "GPU" not in device_of(model):  # see `turns`
             chunks = _one_ahead(chunks)
         sums, batch = np.zeros(2), 0
         for chunk in chunks:
@@ -98,7 +98,7 @@ class DistortingGraph:
         loss, accuracy = sums / len(order)
         return float(loss), float(accuracy)
 
-    def _chunks(self, rows, order, seed, first_batch):
+    def _chunks(self, rows, order, seed, first_batch, device):
         """Distort rows, some thousand at a time; yield them as `Rows`."""
         size = self._batch_size
         n_batches = max(1, _CHUNK_BYTES // (4 * rows.X.shape[1] * size))
@@ -106,14 +106,15 @@ class DistortingGraph:
             chosen = tf.constant(order[start : start + n_batches * size])
             number = tf.constant(np.int32(first_batch + start // size))
             inputs = [rows.X, chosen, tf.constant(np.int32(seed)), number]
+            key = (rows.X.dtype, device)
             with self._lock:
-                if rows.X.dtype not in self._traced:
+                if key not in self._traced:
                     # TensorFlow's single-threaded executor is not made for whatever a user's
                     # function does.
                     own = isinstance(self._distort, CustomDistortion)
                     executor = "" if own else SINGLE_THREADED
-                    self._traced[rows.X.dtype] = OneThreadGraph(self._trace, inputs, executor)
-            graph = self._traced[rows.X.dtype]
+                    self._traced[key] = BoundedGraph(self._trace, inputs, device, executor)
+            graph = self._traced[key]
             (X,) = graph(inputs, graph.handles)
             yield Rows(X, tf.gather(rows.y, chosen), tf.gather(rows.weight, chosen))
 

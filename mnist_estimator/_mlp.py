@@ -5,7 +5,7 @@ import gc
 import numpy as np
 
 from mnist_estimator._rows import as_tensor
-from mnist_estimator._tensorflow import check_not_forked, keras, known_type, start_devices, tf
+from mnist_estimator._tensorflow import keras, known_type, start_devices, tf, turns
 
 LARGEST_SEED = 2**31 - 1
 # Rows that one prediction takes at once: the activations stay in the processor's cache.
@@ -102,17 +102,17 @@ def forward(model, X):
     probabilities : ndarray of float32, shape (n_rows, n_classes)
         Its output, without dropout.
     """
-    check_not_forked()
-    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     # Operations called one by one: no tracing, and none of the tens of milliseconds that
     # `Model.predict` takes to set up. Raw operations halve the time of one row.
-    rows, chunks = as_tensor(X), []
-    for first in range(0, len(X), _PREDICTION_ROWS):
-        h = rows if len(X) <= _PREDICTION_ROWS else rows[first : first + _PREDICTION_ROWS]
-        for layer in layers:
-            products = tf.raw_ops.MatMul(a=h, b=layer.kernel.value)
-            h = layer.activation(tf.raw_ops.BiasAdd(value=products, bias=layer.bias.value))
-        chunks.append(h.numpy())
+    with turns():
+        layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+        rows, chunks = as_tensor(X), []
+        for first in range(0, len(X), _PREDICTION_ROWS):
+            h = rows if len(X) <= _PREDICTION_ROWS else rows[first : first + _PREDICTION_ROWS]
+            for layer in layers:
+                products = tf.raw_ops.MatMul(a=h, b=layer.kernel.value)
+                h = layer.activation(tf.raw_ops.BiasAdd(value=products, bias=layer.bias.value))
+            chunks.append(h.numpy())
     return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
 

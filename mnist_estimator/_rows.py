@@ -44,7 +44,10 @@ def resident_rows(X, codes, weight):
     rows : Rows
         The rows.
     """
-    return Rows(as_tensor(X), tf.constant(codes), tf.constant(weight))
+    X = as_tensor(X)
+    if X.dtype == tf.uint8 and "GPU" in tf.zeros(()).device:
+        X = _scaled(X)  # at once: TensorFlow has no kernel that takes rows of bytes on a GPU
+    return Rows(X, tf.constant(codes), tf.constant(weight))
 
 
 def as_tensor(X):
@@ -83,4 +86,9 @@ def take_rows(X, chosen):
         These rows.
     """
     rows = tf.gather(X, chosen)
-    return tf.cast(rows, tf.float32) / UINT8_MAX if rows.dtype == tf.uint8 else rows
+    return _scaled(rows) if rows.dtype == tf.uint8 else rows
+
+
+def _scaled(levels):
+    """Return grey levels as numbers between 0 and 1."""
+    return tf.cast(levels, tf.float32) / UINT8_MAX

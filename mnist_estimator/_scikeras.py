@@ -10,6 +10,7 @@ from mnist_estimator._tensorflow import (
     is_forked_at_work,
     start_devices,
     tf,
+    turns,
 )
 
 
@@ -43,8 +44,8 @@ def reduced(estimator):
     """
     state = dict(estimator.__getstate__())
     if "model_" in state:
-        check_not_forked()
-        state["model_"] = state["model_"].__reduce__()
+        with turns():
+            state["model_"] = state["model_"].__reduce__()
     return _new_quietly, (type(estimator),), state
 
 
@@ -72,7 +73,8 @@ def restored(state):
     if "model_" not in state or is_forked_at_work():
         return state
     rebuild, arguments = state["model_"]
-    return {**state, "model_": rebuild(*arguments)}
+    with turns():
+        return {**state, "model_": rebuild(*arguments)}
 
 
 @contextmanager

@@ -94,7 +94,7 @@ class StreamedRows:
             Which of its rows to use; the others may change meanwhile. Always the same number,
             a multiple of the batch size, except in the last round.
         """
-        X, size = as_tensor(self._buffer), self._round_rows
+        size = self._round_rows
         places = np.arange(len(self._buffer), dtype=np.int32)
         load = self._loading(wanted, rng.permutation(self._blocks.numblocks[0]))
         next(load)
@@ -103,7 +103,9 @@ class StreamedRows:
             while len(ready):
                 ready = rng.permutation(ready)
                 order, ready = ready[:size], ready[size:]
-                rows = Rows(X, tf.constant(self._buffer_codes), tf.constant(self._buffer_weight))
+                # A tensor of its own for each round: a GPU keeps its copy of one that it has seen.
+                labels, weight = tf.constant(self._buffer_codes), tf.constant(self._buffer_weight)
+                rows = Rows(as_tensor(self._buffer), labels, weight)
                 loaded = loader.submit(load.send, free)
                 yield rows, order
                 ready, free = np.concatenate([ready, loaded.result()]), order

@@ -26,7 +26,7 @@ from mnist_estimator._progress import epoch_progress
 from mnist_estimator._scikeras import MethodOrder, reduced, restored, unchanged_on_failure
 from mnist_estimator._streaming import graph_and_rows
 from mnist_estimator._targets import class_factors, encode_labels, row_weights, sorted_classes
-from mnist_estimator._tensorflow import KerasClassifier, keras, start_devices
+from mnist_estimator._tensorflow import KerasClassifier, keras, turns
 from mnist_estimator._validation import check_labelled_rows, check_rows
 from mnist_estimator._warm_start import keep_on_course
 from mnist_estimator.augmentation import make_distortion
@@ -97,7 +97,7 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
         of an uninterrupted fit; with more `epochs` it adds those. Many fits may share a folder.
     random_state : int, RandomState instance or None, default=None
         Start weights, held-out rows, the order of the rows and dropout. The same number on the
-        same data and machine gives the same weights to the bit.
+        same data and processor gives the same weights to the bit.
     verbose : int, default=0
         1 shows a line an epoch, and the time left: in a live bar on a terminal, and in a notebook
         that has ipywidgets.
@@ -252,7 +252,7 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
             goes wrong, the classifier is as it was before the call.
         """
         go_on = self.warm_start and hasattr(self, "model_")
-        with unchanged_on_failure(self):
+        with turns(), unchanged_on_failure(self):
             self._fit_rows(X, y, sample_weight, go_on=go_on)
         return self
 
@@ -294,7 +294,7 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
                 )
         elif not go_on:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        with unchanged_on_failure(self):
+        with turns(), unchanged_on_failure(self):
             self._fit_rows(X, y, sample_weight, go_on=go_on, classes=classes, partial=True)
         return self
 
@@ -334,7 +334,6 @@ class KerasMLPClassifier(BlockwiseScore, KerasClassifier, metaclass=MethodOrder)
 
     def _fit_rows(self, X, y, sample_weight, *, go_on, classes=None, partial=False):
         """Train on rows, from new weights or (`go_on`) from those that are there."""
-        start_devices()
         sizes = check_parameters(self)
         X, y = check_labelled_rows(self, X, y, reset=not go_on)
         codes, classes = encode_labels(y, self.classes_ if go_on else classes)

@@ -7,9 +7,9 @@ ordinary Keras model and its Keras optimizer.
 
 Two things make the graph fast, and both were measured (docs/benchmarks):
 
-* Its operations run one after the other on one thread. A batch of 32 rows is too little work to
-  share: handing it to a second thread costs more than that thread saves. So `OneThreadGraph`
-  bounds the threads of this graph alone.
+* Its operations run one after the other, and where a batch is little work on one thread: to hand
+  a part of it to a second one costs more than that saves. So `BoundedGraph` bounds the threads of
+  this graph alone.
 * Graphs are kept, and run on any model of as many layers, so a search over layer sizes, learning
   rates or dropout rates traces once.
 """
@@ -20,14 +20,17 @@ from collections import OrderedDict
 
 import numpy as np
 
+from mnist_estimator._bounded_graph import BoundedGraph, device_of
 from mnist_estimator._distorted_rows import DistortingGraph
 from mnist_estimator._fused_optimizers import apply_gradients, find_kernel
-from mnist_estimator._one_thread import OneThreadGraph
+from mnist_estimator._processors import free_processors
 from mnist_estimator._rows import take_rows
 from mnist_estimator._tensorflow import keras, tf
 
 # Dropout masks are drawn for many batches at once; so many floats stay in a core's cache.
 _MASK_ELEMENTS = 300_000
+# Multiplications of a batch (its rows × the weights) from which on its operations share threads.
+_SHARED_WORK = 50e6
 # Rows that one step of an evaluation takes.
 _EVALUATION_ROWS = 2048
 # TensorFlow counts rows with 32 bits.
@@ -53,6 +56,8 @@ class EpochGraph:
         Whether hidden units are dropped at all.
     scheduled : bool, default=False
         Whether every batch has a learning rate of its own.
+    n_helpers : int, default=0
+        Threads of others that work while this graph does.
 
     Attributes
     ----------
@@ -60,13 +65,14 @@ class EpochGraph:
         How many graphs have been traced so far.
     """
 
-    def __init__(self, model, batch_size, dropout, *, scheduled=False):
+    def __init__(self, model, batch_size, dropout, *, scheduled=False, n_helpers=0):
         self.n_traces = 0
         self._model = model
         self._layers = _dense_layers(model)
         self._batch_size = batch_size
         self._dropout = dropout and len(self._layers) > 1
         self._scheduled = scheduled
+        self._n_helpers = n_helpers
         self._traced = {}
         self._lock = threading.Lock()
         if find_kernel(model.optimizer) is not None:
@@ -168,10 +174,12 @@ class EpochGraph:
                     active = layer.activation(h)
                 activations.append((tape, h, active))
                 h = active * masks[i] if masks else active
-        losses, delta = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=h, labels=y)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(h)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=h)
         share = weight / tf.cast(tf.shape(x)[0], tf.float32)
-        # `apply` divides by it again.
-        delta *= tf.expand_dims(optimizer.scale_loss(share), 1)
+        # `apply` divides by the scale again.
+        delta = tape.gradient(losses, h, output_gradients=optimizer.scale_loss(share))
         gradients = []
         for i, layer in reversed(list(enumerate(self._layers))):
             bias = tf.raw_ops.BiasAddGrad(out_backprop=delta)
@@ -269,10 +277,11 @@ class EpochGraph:
 
         Return the loss and the accuracy: its sums, a row.
         """
-        key = (name, inputs[0].dtype)
+        device = device_of(model)
+        key = (name, inputs[0].dtype, device)
         with self._lock:
             if key not in self._traced:
-                graph = OneThreadGraph(trace, inputs)
+                graph = BoundedGraph(trace, inputs, device)
                 place_of = {id(v.handle): place for place, v in enumerate(_state_of(self._model))}
                 # Handles of other variables than the model's stand there themselves.
                 graph.places = [place_of.get(id(handle), handle) for handle in graph.handles]
@@ -280,8 +289,14 @@ class EpochGraph:
         graph = self._traced[key]
         variables = [variable.handle for variable in _state_of(model)]
         handles = [variables[place] if isinstance(place, int) else place for place in graph.places]
-        loss, hits = np.array(graph(inputs, handles)) / n_rows
+        loss, hits = np.array(graph(inputs, handles, self._n_threads(model, n_rows))) / n_rows
         return float(loss), float(hits)
+
+    def _n_threads(self, model, n_rows):
+        """Return how many threads serve best; those that others need are not taken."""
+        if min(self._batch_size, n_rows) * model.count_params() < _SHARED_WORK:
+            return 1
+        return max(1, free_processors() - self._n_helpers)
 
 
 def _dense_layers(model):
@@ -359,7 +374,11 @@ def epoch_graph(
     key += (scheduled,)
     with _graphs_lock:
         if key not in _graphs:
-            graph = EpochGraph(build(), batch_size, dropout, scheduled=scheduled)
+            graph = EpochGraph(
+                *(build(), batch_size, dropout),
+                scheduled=scheduled,
+                n_helpers=0 if distort is None else 1,
+            )
             _graphs[key] = graph if distort is None else DistortingGraph(graph, distort, batch_size)
             if len(_graphs) > _MAX_GRAPHS:
                 _graphs.popitem(last=False)

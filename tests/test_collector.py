@@ -6,8 +6,8 @@ import threading
 import numpy as np
 import pytest
 
+from mnist_estimator._bounded_graph import BoundedGraph
 from mnist_estimator._collector import collector_paused
-from mnist_estimator._one_thread import OneThreadGraph
 from mnist_estimator._tensorflow import tf
 
 
@@ -71,7 +71,7 @@ def test_it_waits_while_a_graph_is_traced():
         enabled.append(gc.isenabled())
         return (X + 1,)
 
-    graph = OneThreadGraph(traced, [tf.constant([[1.0]])])
+    graph = BoundedGraph(traced, [tf.constant([[1.0]])], "CPU:0")
     assert enabled == [False]
     assert gc.isenabled()
     np.testing.assert_array_equal(graph([tf.constant([[2.0]])], [])[0], [[3.0]])

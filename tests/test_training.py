@@ -47,6 +47,7 @@ def no_graphs(monkeypatch):
 
 
 ORDER = np.arange(100, dtype=np.int32)
+DISTORTED = {"augmentation": "affine", "image_shape": (4, 5)}
 
 
 def weights_of(model):
@@ -265,15 +266,48 @@ def test_one_thread_for_graphs_is_enough_for_branches(printed_on_one_thread):
     assert printed_on_one_thread(BRANCHES_ON_ONE_THREAD).split() == ["fitted"] * 3
 
 
-def test_where_tensorflow_sees_a_gpu_the_graph_is_called_as_any_other(rows, monkeypatch):
-    def trained():
-        model, graph = compiled(), EpochGraph(compiled(), batch_size=32, dropout=True)
-        return *graph.train(model, rows, ORDER, 1, 0.5), *graph.evaluate(model, rows, ORDER)
+@pytest.fixture
+def threads_of(monkeypatch, no_graphs):
+    """Fit on four processors and return how many threads each run of a graph was given."""
+    asked = []
+    run = tf.raw_ops.MapDefun
 
-    on_one_thread = trained()
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
-    monkeypatch.setattr(tf.raw_ops, "MapDefun", None)
-    np.testing.assert_allclose(trained(), on_one_thread, rtol=1e-5)
+    def noting(**inputs):
+        asked.append(inputs["max_intra_op_parallelism"])
+        return run(**inputs)
+
+    monkeypatch.setattr(tf.raw_ops, "MapDefun", noting)
+    monkeypatch.setattr(training, "free_processors", lambda: 4)
+
+    def fit(data, **params):
+        asked.clear()
+        X, y, _ = data
+        KerasMLPClassifier(epochs=1, validation_split=0.2, **params).fit(X, y)
+        return asked
+
+    return fit
+
+
+def test_large_batches_of_large_networks_share_the_processors(threads_of, data, monkeypatch):
+    assert threads_of(data, hidden_layer_sizes=(8,)) == [1, 1]  # the epoch, the validation
+    monkeypatch.setattr(training, "_SHARED_WORK", 32 * 195)  # 20·8 + 8 + 8·3 + 3 weights
+    assert threads_of(data, hidden_layer_sizes=(8,)) == [4, 1]  # the 20 rows held out are fewer
+    assert threads_of(data, hidden_layer_sizes=(8,), batch_size=31) == [1, 1]
+    assert threads_of(data, hidden_layer_sizes=(7,)) == [1, 1]
+    # One of them distorts the next rows.
+    assert set(threads_of(data, hidden_layer_sizes=(16,), **DISTORTED)) >= {3}
+    monkeypatch.setattr(training, "free_processors", lambda: 1)  # in a search
+    assert set(threads_of(data, hidden_layer_sizes=(16,), **DISTORTED)) == {1}
+
+
+def test_shared_work_gives_the_same_weights_each_time(digits, monkeypatch):
+    monkeypatch.setattr(training, "free_processors", lambda: 2)
+    params = {"hidden_layer_sizes": (256, 128), "batch_size": 1024, "epochs": 3, "random_state": 0}
+    X, y = digits[0] / np.float32(16), digits[1]
+    first, second = (KerasMLPClassifier(**params).fit(X, y) for _ in range(2))
+    assert 1024 * first.model_.count_params() > training._SHARED_WORK
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert first.score(X, y) > 0.7
 
 
 def test_the_threads_of_the_process_stay_as_they_are(graph, rows):

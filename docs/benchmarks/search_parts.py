@@ -36,11 +36,11 @@ def timed(owner, name, part):
 
 def measure(n_jobs):
     """Run the search once in this process, and print the table."""
-    from mnist_estimator import _one_thread, fetch_mnist, neural_network, preprocessing
+    from mnist_estimator import _bounded_graph, fetch_mnist, neural_network, preprocessing
 
     X, y = fetch_mnist(return_X_y=True)
-    timed(_one_thread.OneThreadGraph, "__call__", "epochs, in TensorFlow")
-    timed(_one_thread.OneThreadGraph, "__init__", "tracing")
+    timed(_bounded_graph.BoundedGraph, "__call__", "epochs, in TensorFlow")
+    timed(_bounded_graph.BoundedGraph, "__init__", "tracing")
     timed(neural_network, "compiled_mlp", "building Keras models")
     timed(preprocessing.PixelScaler, "transform", "scaling")
     timed(neural_network.KerasMLPClassifier, "predict", "predicting the held-out rows")

@@ -1,6 +1,9 @@
 """Does an exported model agree with its estimator? Rows go through both."""
 
 import json
+import sys
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +14,8 @@ from onnx import helper
 TOLERANCE = 1e-5
 _MAX_ROWS = 10_000
 _N_SYNTHETIC_ROWS = 64
+# TensorFlow has one setting of its precision for the whole process.
+_precision = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,28 @@ def compare_with_estimator(estimator, model, X=None, tolerance=TOLERANCE):
         The figures.
     """
     rows = _synthetic_rows(model) if X is None else spread(X, _MAX_ROWS)
-    outputs = run_model(model, rows)
+    with _all_bits():
+        return _compare(estimator, rows, run_model(model, rows), tolerance)
+
+
+@contextmanager
+def _all_bits():
+    """Let TensorFlow multiply float32 as such: on a GPU it rounds them to 11 bits (TF32)."""
+    if "tensorflow" not in sys.modules:
+        yield
+        return
+    config = sys.modules["tensorflow"].config.experimental
+    with _precision:
+        before = config.tensor_float_32_execution_enabled()
+        config.enable_tensor_float_32_execution(False)
+        try:
+            yield
+        finally:
+            config.enable_tensor_float_32_execution(before)
+
+
+def _compare(estimator, rows, outputs, tolerance):
+    """Hold what an estimator says of some rows against the outputs of its exported model."""
     n_rows = len(rows)
     if len(outputs) == 1:
         method = estimator.predict if hasattr(estimator, "predict") else estimator.transform

@@ -1,4 +1,4 @@
-"""A function of tensors as a compiled graph that runs on one thread."""
+"""A function of tensors as a compiled graph that runs on few threads."""
 
 from mnist_estimator._collector import collector_paused
 from mnist_estimator._tensorflow import function_executor_type, tf
@@ -9,14 +9,16 @@ SINGLE_THREADED = "SINGLE_THREADED_EXECUTOR"
 # constant by multiplying.
 _AS_WRITTEN = tf.compat.v1.ConfigProto()
 _AS_WRITTEN.graph_options.rewrite_options.disable_meta_optimizer = True
+# Operations that a GPU has no kernel for run on the processor, as in any TensorFlow function.
+_ON_GPU = tf.compat.v1.ConfigProto(allow_soft_placement=True)
 _BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}
 
 
-class OneThreadGraph:
-    """A traced function whose operations run one after the other, on one thread.
+class BoundedGraph:
+    """A traced function whose operations run one after the other, each on so many threads.
 
-    TensorFlow's thread pools belong to the whole process and stay as they are. Where TensorFlow
-    sees a GPU the graph is placed there, without the bound.
+    TensorFlow's thread pools belong to the whole process and stay as they are. On a GPU the graph
+    runs without these bounds.
 
     Parameters
     ----------
@@ -25,6 +27,8 @@ class OneThreadGraph:
     inputs : list of tf.Tensor
         What it will be called with: tensors of these types and numbers of axes. The first has as
         many columns.
+    device : str
+        Where it will run: that of the variables that it works on.
     executor : str, default="SINGLE_THREADED_EXECUTOR"
         TensorFlow's executor; "" is the usual one, which is also taken for graphs with branches:
         those of Keras' learning-rate schedules that rise, for example.
@@ -36,10 +40,11 @@ class OneThreadGraph:
     """
 
     @collector_paused()
-    def __init__(self, function, inputs, executor=SINGLE_THREADED):
+    def __init__(self, function, inputs, device, executor=SINGLE_THREADED):
         specs = [tf.TensorSpec([None] * x.shape.rank, x.dtype) for x in inputs]
         specs[0] = tf.TensorSpec([None, inputs[0].shape[1]], inputs[0].dtype)
-        self._on_gpu = bool(tf.config.list_logical_devices("GPU"))
+        self._device = device
+        self._on_gpu = "GPU" in device
 
         def traced():
             # Tracing for the single-threaded executor keeps loops as one operation each.
@@ -57,14 +62,14 @@ class OneThreadGraph:
         self._first_variable = tf.Variable(0)
         self.handles = [x for x in body.captured_inputs if x.dtype == tf.resource]
 
-        def in_one_thread(unused, stacked_handles, *inputs):
+        def in_order(unused, stacked_handles, *inputs):
             _, *handles = tf.unstack(stacked_handles, num=1 + len(self.handles))
             options = {"executor_type": executor, "config_proto": _AS_WRITTEN.SerializeToString()}
             return self._call_body(inputs, handles, **options)
 
         if not self._on_gpu:
             own = [tf.TensorSpec([], tf.int32), tf.TensorSpec([1 + len(self.handles)], tf.resource)]
-            outer = tf.function(in_one_thread, autograph=False)
+            outer = tf.function(in_order, autograph=False)
             self._graph = outer.get_concrete_function(*own, *specs)
 
     def _call_body(self, inputs, handles, **options):
@@ -76,7 +81,7 @@ class OneThreadGraph:
             args=[*inputs, *captured], Tout=self._types, f=self._body, **options
         )
 
-    def __call__(self, inputs, handles):
+    def __call__(self, inputs, handles, n_threads=1):
         """Run the graph.
 
         Parameters
@@ -85,6 +90,8 @@ class OneThreadGraph:
             The arguments.
         handles : list of tf.Tensor of resource
             `handles`, or other variables' in place of its own.
+        n_threads : int, default=1
+            How many threads one operation may share, of those that TensorFlow has.
 
         Returns
         -------
@@ -92,7 +99,9 @@ class OneThreadGraph:
             What the function returns.
         """
         if self._on_gpu:
-            return self._call_body(inputs, handles)
+            with tf.device(self._device):
+                options = {"config_proto": _ON_GPU.SerializeToString()}
+                return self._call_body(inputs, handles, **options)
         # For variables of other shapes TensorFlow would prepare the function anew: 0.07 s for an
         # epoch. It looks behind each handle, but of a tensor of handles behind the first only.
         stacked_handles = tf.stack([self._first_variable.handle, *handles])
@@ -104,9 +113,25 @@ class OneThreadGraph:
             output_types=self._types,
             output_shapes=self._shapes,
             f=self._graph,
-            max_intra_op_parallelism=1,
+            max_intra_op_parallelism=n_threads,
         )
         return [tf.squeeze(output, 0) for output in outputs]
+
+
+def device_of(model):
+    """Return where the variables of a model lie.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The model.
+
+    Returns
+    -------
+    device : str
+        TensorFlow's name of the device.
+    """
+    return model.trainable_variables[0].value.device
 
 
 def _has_branches(body):
