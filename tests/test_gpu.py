@@ -1,7 +1,7 @@
 """What is different where TensorFlow sees a GPU, as far as that shows without one.
 
 On a GPU itself `python docs/benchmarks/gpu.py` trains, and the other tests hold but for those that
-compare bits, or probabilities beyond the 11 bits of TF32.
+compare bits, or probabilities beyond the 11 bits of TF32, or count the processor's threads.
 """
 
 import threading
