@@ -132,6 +132,22 @@ def _sees_gpu() -> bool:
     return bool(tf.config.list_logical_devices("GPU"))
 
 
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Take a turn in which a GPU does not round what it multiplies to 11 bits (TF32)."""
+    if not _is_running() or _forked_at_work or not _sees_gpu():
+        yield
+        return
+    config = tf.config.experimental
+    with turns():
+        before = config.tensor_float_32_execution_enabled()
+        config.enable_tensor_float_32_execution(False)
+        try:
+            yield
+        finally:
+            config.enable_tensor_float_32_execution(before)
+
+
 _forked_at_work = False
 
 
@@ -164,8 +180,13 @@ def check_not_forked() -> None:
 
 def _note_fork() -> None:
     global _forked_at_work  # noqa: PLW0603  (it is the process that was forked)
+    _forked_at_work |= _is_running()
+
+
+def _is_running() -> bool:
+    """Tell whether TensorFlow has started its devices and threads."""
     running = context_safe()
-    _forked_at_work |= running is not None and running._initialized
+    return running is not None and running._initialized
 
 
 if hasattr(os, "register_at_fork"):
@@ -203,6 +224,7 @@ __all__ = [
     "BaseWrapper",
     "KerasClassifier",
     "check_not_forked",
+    "full_precision",
     "function_executor_type",
     "is_forked_at_work",
     "keras",

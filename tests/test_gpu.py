@@ -142,7 +142,9 @@ def test_rows_are_distorted_by_the_thread_that_trains(small, on_gpu, monkeypatch
     assert set(threads) == {threading.current_thread()}
 
 
-def test_an_export_is_compared_without_tf32_which_is_then_as_before(small, tmp_path, monkeypatch):
+def test_an_export_is_compared_without_tf32_which_is_then_as_before(
+    small, tmp_path, monkeypatch, turns_taken
+):
     config, seen = tf.config.experimental, []
     mlp, predict_proba = fitted(small), KerasMLPClassifier.predict_proba
 

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,8 +13,6 @@ from onnx import helper
 TOLERANCE = 1e-5
 _MAX_ROWS = 10_000
 _N_SYNTHETIC_ROWS = 64
-# TensorFlow has one setting of its precision for the whole process.
-_precision = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -67,18 +64,14 @@ def compare_with_estimator(estimator, model, X=None, tolerance=TOLERANCE):
 
 @contextmanager
 def _all_bits():
-    """Let TensorFlow multiply float32 as such: on a GPU it rounds them to 11 bits (TF32)."""
-    if "tensorflow" not in sys.modules:
+    """Let Keras models, if any were made, predict in full precision."""
+    if "keras" not in sys.modules:
         yield
         return
-    config = sys.modules["tensorflow"].config.experimental
-    with _precision:
-        before = config.tensor_float_32_execution_enabled()
-        config.enable_tensor_float_32_execution(False)
-        try:
-            yield
-        finally:
-            config.enable_tensor_float_32_execution(before)
+    from mnist_estimator._tensorflow import full_precision  # which takes seconds to load
+
+    with full_precision():
+        yield
 
 
 def _compare(estimator, rows, outputs, tolerance):
