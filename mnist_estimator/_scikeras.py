@@ -6,7 +6,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from mnist_estimator._tensorflow import (
     BaseWrapper,
-    check_not_forked,
     is_forked_at_work,
     start_devices,
     tf,
@@ -92,7 +91,6 @@ def unchanged_on_failure(estimator):
     MemoryError
         If TensorFlow says that memory does not suffice.
     """
-    check_not_forked()
     before = vars(estimator).copy()
     model, rng = before.get("model_"), before.get("_rng")
     state = [] if model is None else [*model.weights, *model.optimizer.variables]

@@ -92,9 +92,15 @@ def start_devices() -> None:
     Raises
     ------
     RuntimeError
-        If TensorFlow cannot work in this process.
+        If this process was forked from one in which TensorFlow had started its threads: it would
+        wait forever.
     """
-    check_not_forked()
+    if _forked_at_work:
+        raise RuntimeError(
+            "TensorFlow does not work in this process, which was forked from one that had used it "
+            "already. Start processes by the 'spawn' or 'forkserver' method of multiprocessing, "
+            "or by joblib's default backend; or use threads. An OnnxClassifier may be forked."
+        )
     _start_devices_once()
 
 
@@ -162,22 +168,6 @@ def is_forked_at_work() -> bool:
     return _forked_at_work
 
 
-def check_not_forked() -> None:
-    """Refuse to use TensorFlow where it would wait forever.
-
-    Raises
-    ------
-    RuntimeError
-        If this process was forked from one in which TensorFlow had started its threads.
-    """
-    if _forked_at_work:
-        raise RuntimeError(
-            "TensorFlow does not work in this process, which was forked from one that had used it "
-            "already. Start processes by the 'spawn' or 'forkserver' method of multiprocessing, "
-            "or by joblib's default backend; or use threads. An OnnxClassifier may be forked."
-        )
-
-
 def _note_fork() -> None:
     global _forked_at_work  # noqa: PLW0603  (it is the process that was forked)
     _forked_at_work |= _is_running()
@@ -223,7 +213,6 @@ def known_type(registry: Any, name: str) -> type:
 __all__ = [
     "BaseWrapper",
     "KerasClassifier",
-    "check_not_forked",
     "full_precision",
     "function_executor_type",
     "is_forked_at_work",
