@@ -9,7 +9,6 @@ import pickle
 import stat
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from mnist_estimator.runtime._session import (
     quiet_run_options,
     run_in_parts,
 )
+from mnist_estimator.runtime._threads import map_in_threads
 
 # 256 rows of 784 float32 pixels and what the first layers make of them stay in a core's L2 cache.
 CHUNK_ROWS = 256
@@ -287,8 +287,7 @@ class OnnxModel:
         if n_workers == 1:
             parts = [compute_from(start) for start in starts]
         else:
-            with ThreadPoolExecutor(n_workers) as pool:
-                parts = list(pool.map(compute_from, starts))
+            parts = map_in_threads(compute_from, starts, n_workers)
         return [np.concatenate(chunks) for chunks in zip(*parts, strict=True)]
 
     def _run_chunk(

@@ -1,0 +1,61 @@
+"""One function over many items by several threads: order, errors, Ctrl-C."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+from mnist_estimator.runtime._threads import map_in_threads
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_results_are_in_the_order_of_the_items(n_threads):
+    def slow_at_first(item):
+        time.sleep(0.02 if item == 0 else 0)
+        return item * item
+
+    assert map_in_threads(slow_at_first, range(20), n_threads) == [i * i for i in range(20)]
+    assert map_in_threads(slow_at_first, [], n_threads) == []
+
+
+def test_as_many_items_as_threads_are_worked_on_at_once():
+    together = threading.Barrier(3, timeout=20)
+    places = map_in_threads(lambda _: together.wait(), range(3), 3)
+    assert sorted(places) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", [ValueError, IndexError, KeyboardInterrupt])
+def test_an_error_is_raised_when_all_threads_have_ended_and_begins_nothing_more(kind):
+    begun = []
+
+    def fail_at_3(item):
+        begun.append(item)
+        if item == 3:
+            raise kind("the third")
+        time.sleep(0.005)
+
+    n_before = threading.active_count()
+    with pytest.raises(kind, match="the third"):
+        map_in_threads(fail_at_3, range(1000), 2)
+    assert threading.active_count() == n_before
+    assert len(begun) < 10
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signal.pthread_kill")
+def test_an_interrupt_waits_for_the_items_in_hand_only():
+    begun, ended = [], []
+
+    def interrupt_at_3(item):
+        begun.append(item)
+        if item == 3:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        time.sleep(0.05)
+        ended.append(item)
+
+    n_before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        map_in_threads(interrupt_at_3, range(1000), 2)
+    assert threading.active_count() == n_before
+    assert len(begun) < 10
+    assert sorted(ended) == sorted(begun)
