@@ -42,7 +42,16 @@ def test_an_error_is_raised_when_all_threads_have_ended_and_begins_nothing_more(
     assert len(begun) < 10
 
 
+@pytest.fixture
+def interruptible():
+    """Let Ctrl-C raise, as in a terminal: a program in a shell's background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signal.pthread_kill")
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_waits_for_the_items_in_hand_only():
     begun, ended = [], []
 
