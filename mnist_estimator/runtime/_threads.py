@@ -19,7 +19,7 @@ def map_in_threads(function: Callable[[Any], Any], items: Sequence[Any], n_threa
     items : sequence
         What it is called with.
     n_threads : int
-        How many threads to start. They have ended when this returns, or raises.
+        How many threads to start. They have done their work when this returns, or raises.
 
     Returns
     -------
@@ -35,29 +35,32 @@ def map_in_threads(function: Callable[[Any], Any], items: Sequence[Any], n_threa
     errors: list[BaseException] = []
     todo = deque(enumerate(items))
 
-    def work() -> None:
+    def work(ended: threading.Event) -> None:
         while todo:
             try:
                 place, item = todo.popleft()
             except IndexError:  # another thread took the last one
-                return
+                break
             try:
                 results[place] = function(item)
             except BaseException as error:
                 errors.append(error)
                 todo.clear()
+        ended.set()
 
-    threads = [threading.Thread(target=work) for _ in range(n_threads)]
+    # An interrupted `Thread.join` of Python 3.11 takes the thread for ended, so events tell.
+    ends = [threading.Event() for _ in range(n_threads)]
+    threads = [threading.Thread(target=work, args=[ended]) for ended in ends]
     try:
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        for ended in ends:
+            ended.wait()
     finally:  # also after Ctrl-C, which stops this thread only
         todo.clear()
-        for thread in threads:
+        for thread, ended in zip(threads, ends, strict=True):
             if thread.ident is not None:
-                thread.join()
+                ended.wait()
     if errors:
         raise errors[0]
     return results
